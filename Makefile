@@ -1,0 +1,39 @@
+# make repro: the whole comparison.  make test: the tests.  Both set up .venv first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# DVC's stages and its queue workers find python and dvc through PATH.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: repro test lint lock
+
+repro: $(VENV)/requirements.txt
+	$(BIN)/dvc repro
+	$(BIN)/dvc metrics show
+
+test: $(VENV)/requirements-dev.txt
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/requirements-dev.txt
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+lock: $(VENV)/requirements-dev.txt
+	for name in requirements requirements-dev; do \
+	  $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
+	    --custom-compile-command "make lock" $$name.in --output-file $$name.txt || exit 1; \
+	done
+
+# What was installed is copied into .venv, so that a change of the lock, and only that, installs anew.
+$(VENV)/requirements.txt: requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement $<
+	cp $< $@
+
+$(VENV)/requirements-dev.txt: requirements-dev.txt $(VENV)/requirements.txt
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement $<
+	cp $< $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)

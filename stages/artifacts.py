@@ -1,0 +1,51 @@
+"""Outputs that appear whole or not at all, and errors that are one line."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class InputError(Exception):
+    """Something the user can mend; the message says what was wrong, where, and what is right."""
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a stage; an InputError ends it with one line and exit status 1."""
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Yield a path beside `path` to write a file or folder to; it takes the name at the end.
+
+    What an interrupted run left there is removed first, so nothing stale is ever completed.
+    """
+    partial = path.with_name(path.name + ".partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove(partial)
+    try:
+        yield partial
+        remove(path)
+        partial.replace(path)
+    finally:
+        remove(partial)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write `content` as indented JSON; a NaN or an infinity raises ValueError."""
+    with whole(path) as partial:
+        partial.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,0 +1,94 @@
+"""Build the matrices that a variant's Embedding layer can start from.
+
+In:  data/sequences/vocabulary.parquet and data/raw/vectors/.
+Out: data/embeddings/random.npy and glove.npy, (num_words, dim) float32: row 0 is padding and zero,
+     row i belongs to the word of index i; a word without a vector has a zero row in glove.npy.
+     metrics/coverage.json: which share of the vocabulary, and of the tokens, has a vector.
+Parameters: embed, tokenize.num_words, seed.
+"""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from stages import params, paths
+from stages.artifacts import InputError, run, whole, write_json
+
+INITIAL_LIMIT = 0.05  # of Keras' Embedding layer, which draws uniformly from -0.05 to 0.05
+MISSING_SHOWN = 20  # of the most frequent words without a vector
+
+
+def draw_matrix(num_words: int, dim: int, seed: int) -> np.ndarray:
+    """Draw an embedding matrix, (num_words, dim) float32, as Keras' Embedding layer initializes.
+
+    Unlike there, row 0 is zero: it stands for padding, in every matrix of this project.
+    """
+    matrix = np.random.default_rng(seed).random((num_words, dim), dtype=np.float32)
+    matrix = (2 * matrix - 1) * np.float32(INITIAL_LIMIT)
+    matrix[0] = 0
+    return matrix
+
+
+def find_rows(words: pa.Array, vector_words: pa.Array) -> np.ndarray:
+    """Find each word's row among the vectors, (n_words,) int64; -1: it has none."""
+    rows = pc.index_in(words, value_set=vector_words)
+    return pc.fill_null(rows, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def look_up(rows: np.ndarray, vectors: np.ndarray, num_words: int) -> np.ndarray:
+    """Gather the vectors of the vocabulary, (num_words, dim) float32; touches those rows alone."""
+    rows = rows[: num_words - 1]
+    known = rows >= 0
+    matrix = np.zeros((num_words, vectors.shape[1]), dtype=np.float32)
+    matrix[1 : len(rows) + 1][known] = vectors[rows[known]]
+    return matrix
+
+
+def coverage(words: pa.Array, counts: np.ndarray, rows: np.ndarray, num_words: int) -> dict:
+    """Count what has a vector, in the whole vocabulary and in the num_words - 1 words kept."""
+    known = rows >= 0
+    kept = slice(num_words - 1)
+    missing = np.flatnonzero(~known[kept])[:MISSING_SHOWN]
+    return {
+        "words": len(words),
+        "words_with_vector": int(known.sum()),
+        "words_kept": len(words[kept]),
+        "words_kept_with_vector": int(known[kept].sum()),
+        "share_of_words_kept": round(float(known[kept].mean()), 4),
+        "tokens": int(counts.sum()),
+        "share_of_tokens": round(float(counts[known].sum() / counts.sum()), 4),
+        "most_frequent_without_vector": words.take(missing).to_pylist(),
+    }
+
+
+def main() -> None:
+    settings = params.load()
+    num_words = settings.tokenize.num_words
+    vocabulary = pq.read_table(paths.VOCABULARY)
+    words = vocabulary["word"].combine_chunks()
+    vector_words = pa.array(paths.VECTOR_WORDS.read_text("utf-8").split("\n")[:-1], pa.string())
+    vectors = np.load(paths.VECTOR_MATRIX, mmap_mode="r")
+    if len(vector_words) != len(vectors):
+        raise InputError(
+            f"{paths.VECTORS} holds {len(vector_words)} words and {len(vectors)} vectors:"
+            " dvc repro --force download@vectors"
+        )
+    rows = find_rows(words, vector_words)
+    covered = coverage(words, vocabulary["count"].to_numpy(), rows, num_words)
+    matrices = {
+        "random": draw_matrix(num_words, settings.embed.random.dim, settings.seed),
+        "glove": look_up(rows, vectors, num_words),
+    }
+    for name, matrix in matrices.items():
+        with whole(paths.embedding(name)) as partial, partial.open("wb") as file:
+            np.save(file, matrix)
+    write_json(paths.COVERAGE, covered)
+    print(
+        f"{covered['words_kept_with_vector']:,} of the {covered['words_kept']:,} words kept have a"
+        f" vector, and {covered['share_of_tokens']:.2%} of the train split's tokens"
+    )
+
+
+if __name__ == "__main__":
+    run(main)

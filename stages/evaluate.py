@@ -1,0 +1,195 @@
+"""Score every variant on the test split, and compare each with `learned`.
+
+In:  data/sequences/test/, data/models/ and metrics/training/.
+Out: data/predictions/test.parquet: variant, repeat, review, label, probability.
+     metrics/evaluation.json, and for plots history.csv, roc.csv, confusion.csv and figures/.
+Parameters: model, train.repeats, variants.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from scipy import stats
+from sklearn import metrics
+from tqdm import tqdm
+
+from stages import figures, params, paths
+from stages.artifacts import run, whole, write_json
+from stages.model import build_model
+from stages.training import compile_predict
+
+REFERENCE = "learned"
+CONFIDENCE = 0.95
+DIGITS = 4  # of a metric: repeats differ in the second digit
+ROC_POINTS = 101  # false positive rates, evenly spaced, at which a mean ROC is given
+
+
+def score(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+    """Score the repeats of a variant, one row each: accuracy, log_loss and roc_auc.
+
+    labels (n_reviews,) int8; probabilities (n_repeats, n_reviews) float32.
+    """
+    return pd.DataFrame(
+        {
+            "accuracy": metrics.accuracy_score(labels, repeat > 0.5),
+            "log_loss": metrics.log_loss(labels, repeat),
+            "roc_auc": metrics.roc_auc_score(labels, repeat),
+        }
+        for repeat in probabilities.astype(np.float64)
+    )
+
+
+def summarize(scores: pd.DataFrame) -> dict[str, float | None]:
+    """Average the repeats of a variant; accuracy_std is None where there is one repeat only."""
+    spread = float(scores["accuracy"].std()) if len(scores) > 1 else None
+    return rounded(scores.mean().to_dict() | {"accuracy_std": spread})
+
+
+def compare(accuracy: np.ndarray, reference: np.ndarray) -> dict[str, float | None]:
+    """Compare two variants repeat by repeat, (n_repeats,) float: the mean gap and its interval.
+
+    The interval is Student's t over the paired differences; with one repeat its ends are None.
+    """
+    differences = accuracy - reference
+    low = high = None
+    if len(differences) > 1:
+        half = stats.sem(differences) * stats.t.ppf((1 + CONFIDENCE) / 2, len(differences) - 1)
+        low, high = differences.mean() - half, differences.mean() + half
+    return rounded({"accuracy": differences.mean(), "accuracy_low": low, "accuracy_high": high})
+
+
+def rounded(row: dict[str, float | None]) -> dict[str, float | None]:
+    """Round what is a number to DIGITS."""
+    return {
+        key: value if value is None else round(float(value), DIGITS) for key, value in row.items()
+    }
+
+
+def mean_roc(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+    """Average the ROC curves of the repeats vertically (Fawcett, 2006, algorithm 3).
+
+    Returns false_positive_rate and true_positive_rate at ROC_POINTS even steps.
+    """
+    grid = np.linspace(0, 1, ROC_POINTS)
+    curves = [metrics.roc_curve(labels, repeat)[:2] for repeat in probabilities]
+    mean = np.mean([np.interp(grid, *curve) for curve in curves], axis=0)
+    mean[0] = 0
+    return pd.DataFrame({"false_positive_rate": grid, "true_positive_rate": mean}).round(DIGITS)
+
+
+def mean_confusion(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+    """Average the confusion matrices of the repeats: actual, predicted, reviews, share.
+
+    `reviews` is a mean count, `share` what it makes of the reviews of that actual label.
+    """
+    counts = np.mean([metrics.confusion_matrix(labels, r > 0.5) for r in probabilities], axis=0)
+    actual, predicted = np.indices(counts.shape)
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    columns = {"actual": actual, "predicted": predicted, "reviews": counts, "share": shares}
+    return pd.DataFrame({name: values.ravel() for name, values in columns.items()}).round(DIGITS)
+
+
+def mean_history(history: pd.DataFrame) -> pd.DataFrame:
+    """Average the repeats of a training history: split, epoch, loss, accuracy."""
+    means = history.groupby("epoch").mean().drop(columns="repeat").reset_index()
+    validation = {"val_loss": "loss", "val_accuracy": "accuracy"}
+    splits = {
+        "train": means[["epoch", "loss", "accuracy"]],
+        "validation": means[["epoch", *validation]].rename(columns=validation),
+    }
+    return pd.concat(splits, names=["split"]).reset_index("split").round(6)
+
+
+def by_variant(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Stack one table per variant, its name in the first column."""
+    return pd.concat(tables, names=["variant"]).reset_index("variant")
+
+
+@cache
+def scorer(head: str, num_words: int, dim: int, maxlen: int, hidden_units: int):
+    """Build the model of these sizes and compile its prediction; variants of one size share it."""
+    model = build_model(head, num_words, dim, maxlen, hidden_units, trainable=False)
+    return model, compile_predict(model)
+
+
+def predict(weights: Path, sequences: np.ndarray, head: str, hidden_units: int) -> np.ndarray:
+    """Score sequences (n_reviews, maxlen) int32 with saved weights: (n_reviews,) float32."""
+    with h5py.File(weights) as file:
+        shape = file["layers/embedding/vars/0"].shape
+    model, score_all = scorer(head, *shape, sequences.shape[1], hidden_units)
+    model.load_weights(weights)
+    return score_all(model.get_weights(), sequences)
+
+
+def predictions_table(labels: np.ndarray, probabilities: dict[str, np.ndarray]) -> pa.Table:
+    """Stack the predictions: variant, repeat, review (row of the test split), label, probability."""
+    parts = []
+    for variant, repeats in probabilities.items():
+        n_repeats, n_reviews = repeats.shape
+        parts.append(
+            pa.table(
+                {
+                    "variant": pa.array([variant] * repeats.size).dictionary_encode(),
+                    "repeat": np.repeat(np.arange(n_repeats, dtype=np.int16), n_reviews),
+                    "review": np.tile(np.arange(n_reviews, dtype=np.int32), n_repeats),
+                    "label": np.tile(labels, n_repeats),
+                    "probability": repeats.ravel(),
+                }
+            )
+        )
+    return pa.concat_tables(parts).unify_dictionaries()
+
+
+def main() -> None:
+    settings = params.load()
+    sequences = np.load(paths.split("test") / "sequences.npy", mmap_mode="r")
+    labels = np.load(paths.split("test") / "labels.npy")
+
+    probabilities = {}
+    with tqdm(
+        total=len(settings.variants) * settings.train.repeats, desc="evaluate", unit="repeat"
+    ) as bar:
+        for name in settings.variants:
+            rows = []
+            for repeat in range(settings.train.repeats):
+                weights = paths.weights(name, repeat)
+                rows.append(
+                    predict(weights, sequences, settings.model.head, settings.model.hidden_units)
+                )
+                bar.update()
+            probabilities[name] = np.stack(rows)
+
+    scores = {name: score(labels, rows) for name, rows in probabilities.items()}
+    reference = scores[REFERENCE]["accuracy"].to_numpy()
+    evaluation = {name: summarize(table) for name, table in scores.items()}
+    evaluation["gap"] = {
+        f"{name}-{REFERENCE}": compare(table["accuracy"].to_numpy(), reference)
+        for name, table in scores.items()
+        if name != REFERENCE
+    }
+    histories = {name: pd.read_csv(paths.training(name)) for name in settings.variants}
+
+    with whole(paths.PREDICTIONS) as partial:
+        pq.write_table(predictions_table(labels, probabilities), partial, compression="zstd")
+    for path, summary in (
+        (paths.HISTORY, {name: mean_history(table) for name, table in histories.items()}),
+        (paths.ROC, {name: mean_roc(labels, rows) for name, rows in probabilities.items()}),
+        (paths.CONFUSION, {n: mean_confusion(labels, rows) for n, rows in probabilities.items()}),
+    ):
+        with whole(path) as partial:
+            by_variant(summary).to_csv(partial, index=False, lineterminator="\n")
+    with whole(paths.FIGURES) as folder:
+        folder.mkdir()
+        for measure in ("accuracy", "loss"):
+            figures.history(histories, measure, folder / f"{measure}.png")
+        figures.comparison(scores, evaluation["gap"], folder / "comparison.png")
+    write_json(paths.EVALUATION, evaluation)
+
+
+if __name__ == "__main__":
+    run(main)

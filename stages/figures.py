@@ -1,0 +1,88 @@
+"""Figures, drawn with matplotlib; each function takes tables and writes one PNG."""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+TRAIN_COLOR, VALIDATION_COLOR = "#0072B2", "#D55E00"  # Okabe and Ito (2008): safe for colour-blind
+DPI = 120
+
+
+def history(histories: dict[str, pd.DataFrame], measure: str, path: Path) -> None:
+    """Draw `measure` over epochs, a panel per variant: repeats thin, their mean thick."""
+    figure, axes = plt.subplots(
+        1, len(histories), figsize=(4 * len(histories) + 0.8, 4), sharey=True, squeeze=False,
+        layout="constrained",
+    )  # fmt: skip
+    for axis, (variant, table) in zip(axes[0], histories.items(), strict=True):
+        for column, color, label in (
+            (measure, TRAIN_COLOR, "training"),
+            (f"val_{measure}", VALIDATION_COLOR, "validation"),
+        ):
+            runs = table.pivot(index="epoch", columns="repeat", values=column)
+            axis.plot(runs, color=color, linewidth=0.7, alpha=0.5)
+            axis.plot(runs.mean(axis=1), color=color, linewidth=2.4, label=f"{label}, mean")
+        axis.set_title(variant)
+        axis.set_xlabel("epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.grid(alpha=0.25)
+    axes[0, 0].set_ylabel(
+        "accuracy" if measure == "accuracy" else "loss (binary cross-entropy, nats)"
+    )
+    n_repeats = table["repeat"].nunique()
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    handles.append(plt.Line2D([], [], color="grey", linewidth=0.7))
+    figure.legend(
+        handles, [*labels, f"each of {n_repeats} repeats"], loc="outside lower center", ncols=3
+    )
+    figure.suptitle(f"Training and validation {measure}")
+    save(figure, path)
+
+
+def comparison(scores: dict[str, pd.DataFrame], gap: dict[str, dict], path: Path) -> None:
+    """Draw the test accuracy of every repeat by variant, lines joining what was paired."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4), layout="constrained")
+    accuracy = pd.DataFrame({name: table["accuracy"] for name, table in scores.items()})
+    positions = np.arange(accuracy.shape[1])
+    left.plot(
+        positions, accuracy.T, color="grey", linewidth=0.7, marker="o", markersize=4, alpha=0.6
+    )
+    left.plot(
+        positions, accuracy.mean(), color=TRAIN_COLOR, linestyle="none", marker="_", markersize=36,
+        markeredgewidth=3, label="mean",
+    )  # fmt: skip
+    left.plot(
+        [], [], color="grey", marker="o", linewidth=0.7, label="one repeat: same reviews, same seed"
+    )
+    left.axhline(0.5, color="black", linewidth=0.8, linestyle=":", label="chance")
+    left.set_xticks(positions, accuracy.columns)
+    left.set_xlim(-0.5, len(positions) - 0.5)
+    left.set_ylabel("accuracy on the test split")
+    left.set_title("Accuracy")
+    left.legend(fontsize="small")
+    for position, row in enumerate(gap.values()):
+        if row["accuracy_low"] is not None:
+            right.plot(
+                [row["accuracy_low"], row["accuracy_high"]], [position] * 2, color=TRAIN_COLOR
+            )
+        right.plot(row["accuracy"], position, color=TRAIN_COLOR, marker="o")
+    right.axvline(0, color="black", linewidth=0.8, linestyle=":")
+    right.set_yticks(range(len(gap)), list(gap))
+    right.set_ylim(len(gap) - 0.5, -0.5)
+    right.set_xlabel("difference in accuracy (mean and 95 % interval)")
+    right.set_title("Gap")
+    for axis in (left, right):
+        axis.grid(alpha=0.25)
+    figure.suptitle("Test accuracy by start of the embedding")
+    save(figure, path)
+
+
+def save(figure: plt.Figure, path: Path) -> None:
+    """Write a PNG that depends on nothing but what is drawn."""
+    figure.savefig(path, dpi=DPI, metadata={"Software": None}, format="png")
+    plt.close(figure)

@@ -1,0 +1,139 @@
+"""The schema of params.yaml: every key, its type and its range."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from stages import paths
+from stages.artifacts import InputError
+
+PositiveInt = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+# YAML 1.1, as PyYAML reads it, takes 1e-3 for text; DVC, which reads YAML 1.2, for a number.
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=False)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Source(Section):
+    path: Annotated[Path | None, Field(strict=False)]
+
+    @model_validator(mode="after")
+    def path_goes_with_source(self):
+        packaged = self.source.endswith("-package")
+        if packaged and self.path is not None:
+            raise ValueError(f"source {self.source} takes no path: set path to null")
+        if not packaged and not self.path:
+            raise ValueError(f"source {self.source} needs a path")
+        return self
+
+
+class ReviewSource(Source):
+    source: Literal["imdb-package", "aclimdb"]
+
+
+class VectorSource(Source):
+    source: Literal["glove-package", "glove-text"]
+
+
+class Download(Section):
+    reviews: ReviewSource
+    vectors: VectorSource
+
+
+class Tokenize(Section):
+    num_words: Annotated[int, Field(ge=2)]
+    maxlen: PositiveInt
+
+
+class RandomMatrix(Section):
+    dim: PositiveInt
+
+
+class GloveMatrix(Section):
+    """Takes no parameter: vectors bring their own width."""
+
+
+class Embed(Section):
+    random: RandomMatrix
+    glove: GloveMatrix
+
+
+class Model(Section):
+    head: Literal["flatten", "mean", "conv"]
+    hidden_units: Annotated[int, Field(ge=0)]
+
+
+class Train(Section):
+    samples: PositiveInt
+    validation_samples: PositiveInt
+    repeats: PositiveInt
+    epochs: PositiveInt
+    batch_size: PositiveInt
+    optimizer: Literal["sgd", "rmsprop", "adam", "adagrad"]
+    learning_rate: Rate
+
+
+class Variant(Section):
+    vectors: Literal["random", "glove"]
+    trainable: bool
+
+
+class Params(Section):
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    download: Download
+    tokenize: Tokenize
+    embed: Embed
+    model: Model
+    train: Train
+    variants: dict[Name, Variant]
+
+    @model_validator(mode="after")
+    def variants_can_be_compared(self):
+        if "learned" not in self.variants:
+            raise ValueError("variants has no learned, which the others are compared with")
+        if "gap" in self.variants:
+            raise ValueError("variants.gap would collide with the metric of that name")
+        return self
+
+
+def load(path: Path = paths.PARAMS) -> Params:
+    """Read and validate params.yaml; raises InputError: the key, its value and what is right."""
+    try:
+        return Params.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        raise InputError(f"{path}: {describe(error)}") from None
+
+
+def describe(error: ValidationError) -> str:
+    """Put the first violation of the schema in one line: key, value, and what is allowed."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the file"
+    match first["type"]:
+        case "missing":
+            return f"{key} is missing"
+        case "extra_forbidden":
+            return f"{key} is not a parameter; known here: {', '.join(known_keys(first['loc']))}"
+        case "value_error":
+            return f"{key}: {first['ctx']['error']}"
+        case _:
+            requirement = first["msg"].removeprefix("Input should ").removeprefix("String should ")
+            return f"{key} is {first['input']!r}, but should {requirement}"
+
+
+def known_keys(location: tuple[str | int, ...]) -> list[str]:
+    """Name the keys that the schema has beside the one at `location`."""
+    section = Params
+    for part in location[:-1]:
+        section = Variant if section is Params and part == "variants" else section
+        if part in section.model_fields:
+            section = section.model_fields[part].annotation
+    return list(section.model_fields)

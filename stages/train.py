@@ -1,0 +1,106 @@
+"""Train one variant, once per repeat.
+
+In:  data/sequences/train/ and the matrix in data/embeddings/ that the variant starts from.
+Out: data/models/<variant>/repeat_<r>.weights.h5
+     metrics/training/<variant>.csv: repeat, epoch, loss, accuracy, val_loss, val_accuracy.
+Parameters: seed, model, train, variants.<variant>.
+"""
+
+import argparse
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from stages import params, paths
+from stages.artifacts import InputError, run, whole
+from stages.build_embedding import draw_matrix
+from stages.model import build_model
+from stages.training import compile_fit, initial_weights
+
+
+def draw_rows(
+    n_reviews: int, samples: int, validation_samples: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the rows to train on, (samples,) int, and to validate on, (validation_samples,) int.
+
+    They don't overlap; of one seed, a larger draw holds the smaller one, and as long as
+    validation_samples stays, every draw is validated on the same reviews.
+    """
+    order = np.random.default_rng((seed, 0)).permutation(n_reviews)
+    return order[:samples], order[n_reviews - validation_samples :]
+
+
+def draw_orders(samples: int, epochs: int, seed: int) -> Iterator[np.ndarray]:
+    """Draw the order of the samples, (samples,) int, for each epoch."""
+    generator = np.random.default_rng((seed, 1))
+    for _ in range(epochs):
+        yield generator.permutation(samples)
+
+
+def check_enough(n_reviews: int, samples: int, validation_samples: int) -> None:
+    """Raise InputError if the train split can't give samples and validation_samples."""
+    if samples + validation_samples > n_reviews:
+        raise InputError(
+            f"params.yaml: train.samples is {samples}, but the train split has {n_reviews} reviews"
+            f" and train.validation_samples takes {validation_samples}:"
+            f" at most {max(n_reviews - validation_samples, 0)}"
+        )
+
+
+def main() -> None:
+    settings = params.load()
+    parser = argparse.ArgumentParser(prog="python -m stages.train", description=__doc__)
+    parser.add_argument("variant", choices=settings.variants)
+    name = parser.parse_args().variant
+    variant, train = settings.variants[name], settings.train
+
+    sequences = np.load(paths.split("train") / "sequences.npy", mmap_mode="r")
+    labels = np.load(paths.split("train") / "labels.npy")
+    check_enough(len(labels), train.samples, train.validation_samples)
+    matrix = np.load(paths.embedding(variant.vectors))
+
+    model = build_model(
+        settings.model.head,
+        *matrix.shape,
+        sequences.shape[1],
+        settings.model.hidden_units,
+        variant.trainable,
+    )
+    model.summary()
+    fit = compile_fit(model, train.optimizer, train.learning_rate, train.batch_size)
+    histories = []
+    with (
+        whole(paths.model(name)) as folder,
+        tqdm(total=train.repeats * train.epochs, desc=f"train {name}", unit="epoch") as bar,
+    ):
+        folder.mkdir()
+
+        def show(epoch: dict[str, float]) -> None:
+            values = {measure: f"{value:.3f}" for measure, value in epoch.items()}
+            bar.set_postfix(values, refresh=False)
+            bar.update()
+
+        for repeat in range(train.repeats):
+            seed = settings.seed + repeat
+            rows, val_rows = draw_rows(len(labels), train.samples, train.validation_samples, seed)
+            start = draw_matrix(*matrix.shape, seed) if variant.vectors == "random" else matrix
+            weights, history = fit(
+                initial_weights(model, seed, start),
+                sequences[rows],
+                labels[rows],
+                sequences[val_rows],
+                labels[val_rows],
+                draw_orders(train.samples, train.epochs, seed),
+                show,
+            )
+            model.set_weights(weights)
+            model.save_weights(folder / paths.weights(name, repeat).name)
+            histories += [{"repeat": repeat, "epoch": e, **row} for e, row in enumerate(history, 1)]
+    with whole(paths.training(name)) as partial:
+        pd.DataFrame(histories).round(6).to_csv(partial, index=False, lineterminator="\n")
+
+
+if __name__ == "__main__":
+    run(main)

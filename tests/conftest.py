@@ -1,0 +1,123 @@
+"""What several test modules share: the project, and a small copy of it on real reviews."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import yaml
+
+from stages import reviews
+
+PROJECT = Path(__file__).parents[1]
+TRACKED = (".dvc/config", ".dvc/plots", ".dvcignore", ".gitignore", "data/.gitignore")
+CODE = ("dvc.yaml", "params.yaml", "stages")
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The root of this project."""
+    return PROJECT
+
+
+@pytest.fixture(scope="session")
+def imdb() -> pa.Table:
+    """The reviews of the default run: split, label, text."""
+    return reviews.imdb_package(None)
+
+
+@pytest.fixture(scope="session")
+def aclimdb(imdb, tmp_path_factory) -> Path:
+    """A small aclImdb folder: 100 real reviews of each label to train on, 30 to test on."""
+    root = tmp_path_factory.mktemp("reviews") / "aclImdb"
+    table = imdb.to_pandas()
+    for (split, label), group in table.groupby(["split", "label"]):
+        folder = root / split / ("pos" if label else "neg")
+        folder.mkdir(parents=True)
+        for number, text in enumerate(group["text"].head(100 if split == "train" else 30)):
+            (folder / f"{number}_{9 if label else 2}.txt").write_text(text, encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="session")
+def glove(tmp_path_factory) -> Path:
+    """A small GloVe text file: 8 numbers for each of some frequent words."""
+    path = tmp_path_factory.mktemp("vectors") / "glove.txt"
+    words = ["the", "and", "a", "of", "to", "is", "it", "film", "not", "good", "bad", "worst"]
+    values = np.random.default_rng(0).normal(size=(len(words), 8)).round(4)
+    lines = (" ".join([word, *map(str, row)]) for word, row in zip(words, values, strict=True))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def edit_params(root: Path, **changes: object) -> None:
+    """Change keys of a project's params.yaml; `__` stands for the dot between two names."""
+    path = root / "params.yaml"
+    content = yaml.safe_load(path.read_text())
+    for key, value in changes.items():
+        *sections, name = key.split("__")
+        section = content
+        for part in sections:
+            section = section[part]
+        section[name] = value
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+@pytest.fixture(scope="session")
+def make_project(aclimdb, glove) -> Callable[[Path], Path]:
+    """Copies the project into an empty folder, with parameters small enough to run in seconds."""
+
+    def make(root: Path) -> Path:
+        for name in (*TRACKED, *CODE):
+            source, target = PROJECT / name, root / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, target)
+        edit_params(
+            root,
+            download__reviews={"source": "aclimdb", "path": str(aclimdb)},
+            download__vectors={"source": "glove-text", "path": str(glove)},
+            tokenize={"num_words": 500, "maxlen": 20},
+            embed__random__dim=8,
+            train__samples=40,
+            train__validation_samples=50,
+            train__repeats=2,
+            train__epochs=2,
+        )
+        return root
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def run() -> Callable[..., subprocess.CompletedProcess]:
+    """Runs a command in a folder with this interpreter's programs first on PATH."""
+
+    def run(root: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess:
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        environment = os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
+        done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+        assert not check or done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def reproduced(make_project, run, tmp_path_factory) -> Path:
+    """A small project that DVC has run once, committed; tests that change it take a copy."""
+    root = make_project(tmp_path_factory.mktemp("project") / "reproduced")
+    run(root, "git", "init", "--quiet")
+    run(root, "git", "config", "user.name", "Test")
+    run(root, "git", "config", "user.email", "test@example.com")
+    run(root, "dvc", "repro")
+    run(root, "git", "add", "--all")
+    run(root, "git", "commit", "--quiet", "--message", "Run the pipeline")
+    return root

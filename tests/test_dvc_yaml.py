@@ -1,0 +1,124 @@
+"""dvc.yaml tells the truth: the code, the parameters and the files that each stage really uses."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages import params
+
+STAGES = Path(__file__).parents[1] / "stages"
+COMMANDS = [
+    ("download@reviews", "download", ["reviews"]),
+    ("download@vectors", "download", ["vectors"]),
+    ("tokenize", "tokenize_pad", []),
+    ("embed", "build_embedding", []),
+    ("train@learned", "train", ["learned"]),
+    ("train@pretrained", "train", ["pretrained"]),
+    ("evaluate", "evaluate", []),
+]
+
+
+@pytest.fixture(scope="module")
+def lock(reproduced):
+    """What DVC recorded of each stage when it ran."""
+    return yaml.safe_load((reproduced / "dvc.lock").read_text())["stages"]
+
+
+def imported(module: str) -> set[str]:
+    """The modules of stages/ that a module imports, itself included, however deep."""
+    found, waiting = set(), [module]
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found.add(name)
+        for node in ast.walk(ast.parse((STAGES / f"{name}.py").read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module == "stages":
+                waiting += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("stages."):
+                waiting.append(node.module.split(".")[1])
+    return found
+
+
+@pytest.mark.parametrize(("stage", "module", "arguments"), COMMANDS)
+def test_a_stage_depends_on_exactly_the_code_that_it_imports(lock, stage, module, arguments):
+    listed = {dep["path"] for dep in lock[stage]["deps"] if dep["path"].startswith("stages/")}
+    assert listed == {f"stages/{name}.py" for name in imported(module)}
+
+
+class Recorder:
+    """Stands in for a section of the parameters and notes which values are read."""
+
+    def __init__(self, section, name, read):
+        self.section, self.name, self.read = section, name, read
+
+    def note(self, value, key):
+        name = f"{self.name}.{key}".lstrip(".")
+        if isinstance(value, params.Section | dict):
+            return Recorder(value, name, self.read)
+        self.read.add(name)
+        return value
+
+    def __getattr__(self, key):
+        return self.note(getattr(self.section, key), key)
+
+    def __getitem__(self, key):
+        return self.note(self.section[key], key)
+
+    def __iter__(self):
+        self.read.update(leaves(self.section, self.name))
+        return iter(self.section)
+
+    def __len__(self):
+        return len(self.section)
+
+    def __contains__(self, key):
+        return key in self.section
+
+
+def leaves(content, name) -> set[str]:
+    """The dotted names of all values of a section, a nested mapping or a single value."""
+    if isinstance(content, params.Section):
+        content = dict(content)
+    if not isinstance(content, dict):
+        return {name}
+    return {leaf for key, value in content.items() for leaf in leaves(value, f"{name}.{key}")}
+
+
+@pytest.mark.parametrize(("stage", "module", "arguments"), COMMANDS)
+def test_a_stage_reads_exactly_the_parameters_that_it_lists(
+    lock, reproduced, monkeypatch, stage, module, arguments
+):
+    monkeypatch.chdir(reproduced)
+    monkeypatch.setattr(sys, "argv", [module, *arguments])
+    stage_module = __import__(f"stages.{module}", fromlist=["main"])
+    read, settings = set(), params.load(Path("params.yaml"))
+    monkeypatch.setattr(params, "load", lambda: Recorder(settings, "", read))
+    stage_module.main()
+    # train takes the names of the variants to check its argument, and one variant's values.
+    others = {f"variants.{name}" for name in settings.variants if name not in arguments}
+    if module == "train":
+        read = {name for name in read if not any(name.startswith(f"{o}.") for o in others)}
+    listed = set()
+    for name, value in lock[stage]["params"]["params.yaml"].items():
+        listed |= leaves(value, name)
+    assert read == listed
+
+
+def test_what_the_stages_wrote_is_what_dvc_keeps(reproduced, lock):
+    written = {
+        path.relative_to(reproduced).as_posix()
+        for folder in ("data", "metrics")
+        for path in (reproduced / folder).rglob("*")
+        if path.is_file() and path.name != ".gitignore"
+    }
+    kept = {out["path"] for stage in lock.values() for out in stage["outs"]}
+    assert {path for path in written if not any(is_within(path, out) for out in kept)} == set()
+    assert all((reproduced / out).exists() for out in kept)
+
+
+def is_within(path: str, out: str) -> bool:
+    return path == out or path.startswith(f"{out}/")

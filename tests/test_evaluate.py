@@ -1,0 +1,80 @@
+"""evaluate: scores, paired intervals and the tables that plots read."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from sklearn import metrics
+
+from stages import evaluate
+
+LABELS = np.array([0, 0, 1, 1], np.int8)
+PROBABILITIES = np.array([[0.1, 0.6, 0.4, 0.9], [0.2, 0.3, 0.7, 0.8]], np.float32)
+
+
+def test_each_repeat_is_scored_on_its_own():
+    scores = evaluate.score(LABELS, PROBABILITIES)
+    assert scores["accuracy"].tolist() == [0.5, 1]
+    assert scores["roc_auc"].tolist() == [0.75, 1]
+    expected = -np.log([[0.9, 0.4, 0.4, 0.9], [0.8, 0.7, 0.7, 0.8]]).mean(axis=1)
+    assert scores["log_loss"].to_numpy() == pytest.approx(expected)
+
+
+def test_a_summary_averages_repeats_and_gives_their_standard_deviation():
+    summary = evaluate.summarize(evaluate.score(LABELS, PROBABILITIES))
+    assert list(summary) == ["accuracy", "log_loss", "roc_auc", "accuracy_std"]
+    assert summary["accuracy"] == 0.75
+    assert summary["accuracy_std"] == pytest.approx(np.std([0.5, 1], ddof=1), abs=1e-4)
+
+
+def test_the_gap_is_the_paired_t_interval_of_scipy():
+    generator = np.random.default_rng(0)
+    reference = generator.normal(0.53, 0.05, 5)
+    accuracy = reference + generator.normal(0.04, 0.01, 5)
+    interval = stats.ttest_rel(accuracy, reference).confidence_interval(0.95)
+    gap = evaluate.compare(accuracy, reference)
+    assert gap["accuracy"] == pytest.approx((accuracy - reference).mean(), abs=1e-4)
+    assert gap["accuracy_low"] == pytest.approx(interval.low, abs=1e-4)
+    assert gap["accuracy_high"] == pytest.approx(interval.high, abs=1e-4)
+
+
+def test_one_repeat_gives_no_interval():
+    assert evaluate.summarize(evaluate.score(LABELS, PROBABILITIES[:1]))["accuracy_std"] is None
+    gap = evaluate.compare(np.array([0.6]), np.array([0.5]))
+    assert gap == {"accuracy": 0.1, "accuracy_low": None, "accuracy_high": None}
+
+
+def test_the_mean_roc_runs_from_corner_to_corner_and_keeps_the_mean_area():
+    generator = np.random.default_rng(1)
+    labels = generator.integers(0, 2, 2000)
+    probabilities = np.clip(generator.normal(0.3 + 0.3 * labels, 0.2, (3, 2000)), 0, 1)
+    curve = evaluate.mean_roc(labels, probabilities)
+    assert curve.iloc[0].tolist() == [0, 0]
+    assert curve.iloc[-1].tolist() == [1, 1]
+    area = np.trapezoid(curve["true_positive_rate"], curve["false_positive_rate"])
+    mean = np.mean([metrics.roc_auc_score(labels, row) for row in probabilities])
+    assert area == pytest.approx(mean, abs=0.005)
+
+
+def test_the_mean_confusion_matrix_counts_every_review_once():
+    table = evaluate.mean_confusion(LABELS, PROBABILITIES).set_index(["actual", "predicted"])
+    assert table["reviews"].to_dict() == {(0, 0): 1.5, (0, 1): 0.5, (1, 0): 0.5, (1, 1): 1.5}
+    assert table["share"].tolist() == [0.75, 0.25, 0.25, 0.75]
+
+
+def test_the_mean_history_has_a_row_for_each_split_and_epoch():
+    columns = ["repeat", "epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+    rows = [(0, 1, 0.8, 0.5, 0.7, 0.5), (1, 1, 0.6, 0.7, 0.9, 0.5)]
+    table = evaluate.mean_history(pd.DataFrame(rows, columns=columns))
+    assert table.to_dict("records") == [
+        {"split": "train", "epoch": 1, "loss": 0.7, "accuracy": 0.6},
+        {"split": "validation", "epoch": 1, "loss": 0.8, "accuracy": 0.5},
+    ]
+
+
+def test_the_predictions_name_variant_repeat_and_review():
+    table = evaluate.predictions_table(LABELS, {"a": PROBABILITIES, "b": PROBABILITIES[:, ::-1]})
+    frame = table.to_pandas()
+    assert len(frame) == 16
+    row = frame.query("variant == 'b' and repeat == 1 and review == 0").iloc[0]
+    assert (row["label"], row["probability"]) == (0, np.float32(0.8))

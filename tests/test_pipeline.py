@@ -1,0 +1,111 @@
+"""The pipeline, run by DVC: what reruns after which change, and what it leaves behind."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.conftest import edit_params
+
+
+@pytest.fixture
+def copy(reproduced, tmp_path):
+    """The reproduced project, its cache and its Git history, in a folder of its own."""
+    return shutil.copytree(reproduced, tmp_path / "copy")
+
+
+def changed_stages(run, root) -> set[str]:
+    return set(json.loads(run(root, "dvc", "status", "--json").stdout))
+
+
+def ran(done) -> list[str]:
+    lines = done.stdout.splitlines()
+    return [line.split("'")[1] for line in lines if line.startswith("Running stage")]
+
+
+def test_a_second_repro_runs_nothing(reproduced, run):
+    assert "Data and pipelines are up to date" in run(reproduced, "dvc", "repro").stdout
+
+
+def test_the_metrics_have_the_agreed_keys(reproduced):
+    evaluation = json.loads((reproduced / "metrics/evaluation.json").read_text())
+    variants = ["learned", "pretrained", "finetuned"]
+    assert list(evaluation) == [*variants, "gap"]
+    for variant in variants:
+        assert list(evaluation[variant]) == ["accuracy", "log_loss", "roc_auc", "accuracy_std"]
+    assert list(evaluation["gap"]) == ["pretrained-learned", "finetuned-learned"]
+    for gap in evaluation["gap"].values():
+        assert list(gap) == ["accuracy", "accuracy_low", "accuracy_high"]
+        assert gap["accuracy_low"] <= gap["accuracy"] <= gap["accuracy_high"]
+    history = (reproduced / "metrics/training/learned.csv").read_text().splitlines()
+    assert history[0] == "repeat,epoch,loss,accuracy,val_loss,val_accuracy"
+    assert len(history) == 1 + 2 * 2
+    predictions = pq.read_table(reproduced / "data/predictions/test.parquet")
+    assert predictions.num_rows == 3 * 2 * 60
+
+
+def test_changing_one_variant_retrains_only_that_variant(copy, run):
+    edit_params(copy, variants__finetuned__trainable=False)
+    assert ran(run(copy, "dvc", "repro")) == ["train@finetuned", "evaluate"]
+    metrics = json.loads((copy / "metrics/evaluation.json").read_text())
+    assert metrics["finetuned"] == metrics["pretrained"]  # for now they are the same variant
+
+
+def test_a_parameter_reruns_only_what_reads_it(copy, run):
+    trains = {"train@learned", "train@pretrained", "train@finetuned"}
+    edit_params(copy, train__samples=30)
+    assert changed_stages(run, copy) == trains
+    edit_params(copy, train__samples=40, embed__random__dim=4)
+    assert changed_stages(run, copy) == {"embed"}
+    edit_params(copy, embed__random__dim=8, tokenize__maxlen=10)
+    assert changed_stages(run, copy) == {"tokenize"}
+    edit_params(copy, tokenize__maxlen=20, model__head="mean")
+    assert changed_stages(run, copy) == {*trains, "evaluate"}
+
+
+def test_a_new_width_of_the_learned_embedding_leaves_the_pretrained_ones_alone(copy, run):
+    edit_params(copy, embed__random__dim=4)
+    assert ran(run(copy, "dvc", "repro")) == ["embed", "train@learned", "evaluate"]
+
+
+def test_an_experiment_shows_every_row_of_the_comparison_with_its_change(copy, run):
+    run(copy, "dvc", "exp", "run", "-S", "model.head=mean", "-S", "train.repeats=1")
+    diff = json.loads(run(copy, "dvc", "metrics", "diff", "--json").stdout)
+    rows = diff["diff"]["metrics/evaluation.json"]
+    for row in ("learned", "pretrained", "finetuned"):
+        assert "diff" in rows[f"{row}.accuracy"]
+    assert "diff" in rows["gap.pretrained-learned.accuracy"]
+    assert rows["gap.pretrained-learned.accuracy_low"]["new"] is None  # one repeat: no interval
+
+
+def test_a_clone_that_is_given_the_cache_has_nothing_to_do(reproduced, run, tmp_path):
+    run(tmp_path, "git", "clone", "--quiet", str(reproduced), "clone")
+    run(tmp_path / "clone", "dvc", "cache", "dir", "--local", str(reproduced / ".dvc/cache"))
+    run(tmp_path / "clone", "dvc", "checkout")
+    assert "Data and pipelines are up to date" in run(tmp_path / "clone", "dvc", "repro").stdout
+
+
+def test_a_second_run_from_an_empty_cache_writes_the_same_bytes(reproduced, run, make_project):
+    root = make_project(reproduced.parent / "again")
+    run(root, "git", "init", "--quiet")
+    run(root, "dvc", "repro")
+    assert (root / "dvc.lock").read_bytes() == (reproduced / "dvc.lock").read_bytes()
+
+
+def test_too_many_samples_stop_the_stage_with_one_line(copy, run):
+    edit_params(copy, train__samples=300)
+    done = run(copy, "python", "-m", "stages.train", "learned", check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: params.yaml: train.samples is 300, but the train split has 200 reviews"
+        " and train.validation_samples takes 50: at most 150\n"
+    )
+
+
+def test_dvc_draws_every_plot(reproduced, run):
+    page = run(reproduced, "dvc", "plots", "show").stdout.strip().removeprefix("file://")
+    html = Path(page).read_text()
+    for plot in ("accuracy", "loss", "roc", "confusion", "accuracy.png", "loss.png"):
+        assert plot in html

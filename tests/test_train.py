@@ -1,0 +1,39 @@
+"""train: the draws are paired, disjoint, and follow the seed."""
+
+import numpy as np
+import pytest
+
+from stages.artifacts import InputError
+from stages.train import check_enough, draw_orders, draw_rows
+
+
+def test_samples_and_validation_reviews_are_drawn_without_overlap():
+    rows, val_rows = draw_rows(1000, 300, 700, seed=0)
+    assert sorted([*rows, *val_rows]) == list(range(1000))
+
+
+def test_a_larger_draw_holds_the_smaller_and_is_validated_on_the_same_reviews():
+    small, small_validation = draw_rows(1000, 100, 200, seed=1)
+    large, large_validation = draw_rows(1000, 500, 200, seed=1)
+    np.testing.assert_array_equal(small, large[:100])
+    np.testing.assert_array_equal(small_validation, large_validation)
+
+
+def test_draws_and_orders_follow_the_seed():
+    first, second = draw_rows(1000, 100, 100, seed=0)[0], draw_rows(1000, 100, 100, seed=1)[0]
+    assert not np.array_equal(first, second)
+    orders = [np.stack([*draw_orders(50, 3, seed)]) for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(orders[0], orders[1])
+    assert not np.array_equal(orders[0], orders[2])
+    assert not np.array_equal(orders[0][0], orders[0][1])
+    assert all(sorted(order) == list(range(50)) for order in orders[0])
+
+
+def test_more_samples_than_there_are_is_refused_with_the_number_that_would_do():
+    check_enough(20_000, 10_000, 10_000)
+    with pytest.raises(InputError) as error:
+        check_enough(20_000, 30_000, 10_000)
+    assert str(error.value) == (
+        "params.yaml: train.samples is 30000, but the train split has 20000 reviews"
+        " and train.validation_samples takes 10000: at most 10000"
+    )
