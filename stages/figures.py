@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 TRAIN_COLOR, VALIDATION_COLOR = "#0072B2", "#D55E00"  # Okabe and Ito (2008): safe for colour-blind
-DPI = 120
+DPI = 100
 
 
 def history(histories: dict[str, pd.DataFrame], measure: str, path: Path) -> None:
     """Draw `measure` over epochs, a panel per variant: repeats thin, their mean thick."""
     figure, axes = plt.subplots(
-        1, len(histories), figsize=(4 * len(histories) + 0.8, 4), sharey=True, squeeze=False,
+        1, len(histories), figsize=(3.4 * len(histories) + 0.8, 4), sharey=True, squeeze=False,
         layout="constrained",
     )  # fmt: skip
     for axis, (variant, table) in zip(axes[0], histories.items(), strict=True):
@@ -46,25 +46,21 @@ def history(histories: dict[str, pd.DataFrame], measure: str, path: Path) -> Non
 
 def comparison(scores: dict[str, pd.DataFrame], gap: dict[str, dict], path: Path) -> None:
     """Draw the test accuracy of every repeat by variant, lines joining what was paired."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.4), layout="constrained")
     accuracy = pd.DataFrame({name: table["accuracy"] for name, table in scores.items()})
     positions = np.arange(accuracy.shape[1])
-    left.plot(
-        positions, accuracy.T, color="grey", linewidth=0.7, marker="o", markersize=4, alpha=0.6
-    )
-    left.plot(
-        positions, accuracy.mean(), color=TRAIN_COLOR, linestyle="none", marker="_", markersize=36,
-        markeredgewidth=3, label="mean",
-    )  # fmt: skip
-    left.plot(
-        [], [], color="grey", marker="o", linewidth=0.7, label="one repeat: same reviews, same seed"
+    style = {"color": "grey", "linewidth": 0.7, "marker": "o", "markersize": 4}
+    left.plot(positions, accuracy.T, **style)
+    left.plot([], [], **style, label="one repeat: same draw, same seed")
+    left.hlines(
+        accuracy.mean(), positions - 0.2, positions + 0.2, TRAIN_COLOR, linewidth=3, label="mean"
     )
     left.axhline(0.5, color="black", linewidth=0.8, linestyle=":", label="chance")
     left.set_xticks(positions, accuracy.columns)
     left.set_xlim(-0.5, len(positions) - 0.5)
     left.set_ylabel("accuracy on the test split")
     left.set_title("Accuracy")
-    left.legend(fontsize="small")
+    left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=3, fontsize="small")
     for position, row in enumerate(gap.values()):
         if row["accuracy_low"] is not None:
             right.plot(
