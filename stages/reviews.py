@@ -16,7 +16,7 @@ from stages.packages import packaged_file
 
 SCHEMA = pa.schema([("split", pa.string()), ("label", pa.int8()), ("text", pa.string())])
 TEST_FIFTH = 5  # the last 1 / 5 of each label is the test split of a source that has none
-ACL_MEMBER = re.compile(r"(?:^|/)(train|test)/(neg|pos)/(\d+)_(\d+)\.txt$")
+ACL_MEMBER = re.compile(r"(?:^|/)(train|test)/(neg|pos)/(\d+_\d+\.txt)$")
 
 
 def imdb_package(_: None) -> pa.Table:
@@ -49,7 +49,7 @@ def block_split(label: np.ndarray) -> np.ndarray:
 def aclimdb(path: Path) -> pa.Table:
     """Read the Large Movie Review Dataset (Maas et al., 2011) from its folder or its .tar.gz.
 
-    Rows are ordered by split, label and number, so that both give the same table. Raises
+    Rows are ordered by split, label and file name, so that both give the same table. Raises
     InputError if there is nothing to read at `path` or a split or a label is missing.
     """
     if path.is_dir():
@@ -60,8 +60,8 @@ def aclimdb(path: Path) -> pa.Table:
         raise InputError(f"download.reviews.path: {path} is neither a folder nor a file")
     reviews = {}
     for name, content in tqdm(found, desc=f"reading {path}", unit=" reviews", delay=2):
-        split, label, number, rating = ACL_MEMBER.search(name).groups()
-        key = (split != "train", label == "pos", int(number), int(rating))
+        split, label, file = ACL_MEMBER.search(name).groups()
+        key = (split == "test", label == "pos", file)
         reviews[key] = content.decode("utf-8", errors="replace")
     for is_test, split in enumerate(("train", "test")):
         for is_positive, label in enumerate(("neg", "pos")):

@@ -73,7 +73,7 @@ def batches(texts: Iterable[pa.Array], batch_bytes: int, row_bytes: int = 1) -> 
     for piece in texts:
         ends = np.cumsum(pc.binary_length(piece).to_numpy() + np.int64(row_bytes))
         starts = np.flatnonzero(np.diff(ends // batch_bytes, prepend=-1))
-        for start, stop in zip(starts, [*starts[1:], len(piece)], strict=True):
+        for start, stop in zip(starts, np.append(starts, len(piece))[1:], strict=True):
             yield piece.slice(start, stop - start)
 
 

@@ -125,15 +125,24 @@ def test_memory_does_not_grow_with_the_number_of_texts(reviews):
     words = count_words([reviews])["word"]
 
     def peak(repeats: int) -> int:
-        tracemalloc.start()
-        count_words([reviews] * repeats, batch_bytes=1 << 20)
-        for _ in pad_texts([reviews] * repeats, words, 10_000, 100, batch_bytes=1 << 20):
-            pass
-        size = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return size
+        arrow_bytes = []
 
-    assert peak(6) < 1.1 * peak(2)
+        def pieces():
+            for _ in range(repeats):
+                yield reviews
+                arrow_bytes.append(pa.total_allocated_bytes())
+
+        before = pa.total_allocated_bytes()
+        tracemalloc.start()
+        count_words(pieces(), batch_bytes=100_000)
+        for _ in pad_texts(pieces(), words, 10_000, 100, batch_bytes=100_000):
+            pass
+        python_bytes = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return python_bytes + max(arrow_bytes) - before
+
+    print(peak(3),peak(9))
+    assert peak(9) < 1.2 * peak(3)
 
 
 @pytest.mark.skipif(not ACLIMDB.exists(), reason=f"{ACLIMDB} is not there")
