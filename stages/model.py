@@ -46,4 +46,4 @@ def build_model(
     if hidden_units:
         features = layers.Dense(hidden_units, activation="relu", name="hidden")(features)
     probability = layers.Dense(1, activation="sigmoid", name="probability")(features)
-    return keras.Model(tokens, probability)
+    return keras.Model(tokens, probability, name="classifier")

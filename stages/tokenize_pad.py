@@ -138,7 +138,7 @@ def merge(parts: list[pa.Table]) -> pa.Table:
 def read_column(name: str, split: str) -> Iterator[pa.Array]:
     """Yield a column of the reviews of a split, piece by piece."""
     with pq.ParquetFile(paths.REVIEWS) as reviews:
-        for batch in reviews.iter_batches(columns=["split", name]):
+        for batch in reviews.iter_batches(ROWS_AT_A_TIME, columns=["split", name]):
             yield batch.filter(pc.field("split") == split)[name]
 
 

@@ -103,6 +103,7 @@ def run() -> Callable[..., subprocess.CompletedProcess]:
     def run(root: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         environment = os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
+        environment.pop("TF_CPP_MIN_LOG_LEVEL", None)  # stages.backend sets it in this process
         done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
         assert not check or done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done

@@ -1,6 +1,7 @@
 """dvc.yaml tells the truth: the code, the parameters and the files that each stage really uses."""
 
 import ast
+import shutil
 import sys
 from pathlib import Path
 
@@ -90,9 +91,9 @@ def leaves(content, name) -> set[str]:
 
 @pytest.mark.parametrize(("stage", "module", "arguments"), COMMANDS)
 def test_a_stage_reads_exactly_the_parameters_that_it_lists(
-    lock, reproduced, monkeypatch, stage, module, arguments
+    lock, reproduced, tmp_path, monkeypatch, stage, module, arguments
 ):
-    monkeypatch.chdir(reproduced)
+    monkeypatch.chdir(shutil.copytree(reproduced, tmp_path / "copy"))
     monkeypatch.setattr(sys, "argv", [module, *arguments])
     stage_module = __import__(f"stages.{module}", fromlist=["main"])
     read, settings = set(), params.load(Path("params.yaml"))

@@ -73,7 +73,7 @@ def test_a_new_width_of_the_learned_embedding_leaves_the_pretrained_ones_alone(c
 def test_an_experiment_shows_every_row_of_the_comparison_with_its_change(copy, run):
     run(copy, "dvc", "exp", "run", "-S", "model.head=mean", "-S", "train.repeats=1")
     diff = json.loads(run(copy, "dvc", "metrics", "diff", "--json").stdout)
-    rows = diff["diff"]["metrics/evaluation.json"]
+    rows = diff["metrics/evaluation.json"]
     for row in ("learned", "pretrained", "finetuned"):
         assert "diff" in rows[f"{row}.accuracy"]
     assert "diff" in rows["gap.pretrained-learned.accuracy"]

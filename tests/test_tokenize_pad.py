@@ -122,6 +122,7 @@ def test_a_missing_text_is_an_error():
 
 
 def test_memory_does_not_grow_with_the_number_of_texts(reviews):
+    reviews = reviews[:1000]
     words = count_words([reviews])["word"]
 
     def peak(repeats: int) -> int:
@@ -141,7 +142,6 @@ def test_memory_does_not_grow_with_the_number_of_texts(reviews):
         tracemalloc.stop()
         return python_bytes + max(arrow_bytes) - before
 
-    print(peak(3),peak(9))
     assert peak(9) < 1.2 * peak(3)
 
 

@@ -1,0 +1,100 @@
+"""The article's way: its two listings as one would type them, on the same data as the pipeline.
+
+Section 6.1 of Chollet's *Deep Learning with Python*, for today's Keras. The functions are what
+`benchmarks.compare` times; run as a script, `python -m benchmarks.article CSV GLOVE SEED`, it is the
+second listing and its learned twin, from the files to the test accuracy.
+"""
+
+import sys
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+MAX_WORDS = 10_000
+MAXLEN = 100
+SAMPLES, VALIDATION_SAMPLES = 200, 10_000
+EPOCHS, BATCH_SIZE = 10, 32
+
+
+def tokenize(fit_texts, texts, num_words=MAX_WORDS, maxlen=MAXLEN):
+    """Fit Keras' Tokenizer on fit_texts and pad texts: the tokenizer, (n_texts, maxlen) int32."""
+    tokenizer = tf.keras.preprocessing.text.Tokenizer(num_words=num_words)
+    tokenizer.fit_on_texts(fit_texts)
+    sequences = tokenizer.texts_to_sequences(texts)
+    return tokenizer, keras.utils.pad_sequences(sequences, maxlen=maxlen)
+
+
+def read_vectors(path):
+    """Parse a GloVe text file line by line: a dictionary from word to (dim,) float32."""
+    vectors = {}
+    with open(path, encoding="utf-8") as file:  # noqa: PTH123
+        for line in file:
+            values = line.rstrip("\n").split(" ")
+            vectors[values[0]] = np.asarray(values[1:], dtype="float32")
+    return vectors
+
+
+def fill_matrix(word_index, vectors, num_words=MAX_WORDS):
+    """Copy the vectors of the words kept, row by row: (num_words, dim) float64."""
+    dim = len(next(iter(vectors.values())))
+    matrix = np.zeros((num_words, dim))
+    for word, i in word_index.items():
+        if i < num_words:
+            vector = vectors.get(word)
+            if vector is not None:
+                matrix[i] = vector
+    return matrix
+
+
+def build(dim, maxlen=MAXLEN, hidden_units=32, mean=False, num_words=MAX_WORDS):
+    """The article's model, compiled; with `mean`, the masked average in place of Flatten."""
+    layers = [
+        keras.Input((maxlen,)),
+        keras.layers.Embedding(num_words, dim, mask_zero=mean),
+        keras.layers.GlobalAveragePooling1D() if mean else keras.layers.Flatten(),
+    ]
+    if hidden_units:
+        layers.append(keras.layers.Dense(hidden_units, activation="relu"))
+    layers.append(keras.layers.Dense(1, activation="sigmoid"))
+    return keras.Sequential(layers)
+
+
+def compile_model(model):
+    model.compile(optimizer="rmsprop", loss="binary_crossentropy", metrics=["acc"])
+    return model
+
+
+def main(csv, glove, seed):
+    """One draw: learned and pretrained, each trained, saved, loaded and tested."""
+    reviews = pd.read_csv(csv)
+    train, test = (reviews[reviews["split"] == split] for split in ("train", "test"))
+    tokenizer, data = tokenize(train["text"], train["text"])
+    labels = train["label"].to_numpy()
+    indices = np.arange(len(data))
+    np.random.default_rng(seed).shuffle(indices)
+    data, labels = data[indices], labels[indices]
+    x_train, y_train = data[:SAMPLES], labels[:SAMPLES]
+    end = SAMPLES + VALIDATION_SAMPLES
+    x_val, y_val = data[SAMPLES:end], labels[SAMPLES:end]
+    matrix = fill_matrix(tokenizer.word_index, read_vectors(glove))
+    x_test = keras.utils.pad_sequences(tokenizer.texts_to_sequences(test["text"]), maxlen=MAXLEN)
+    for name in ("learned", "pretrained"):
+        keras.utils.set_random_seed(seed)
+        model = build(matrix.shape[1])
+        if name == "pretrained":
+            model.layers[0].set_weights([matrix])
+            model.layers[0].trainable = False
+        compile_model(model).fit(
+            x_train, y_train, epochs=EPOCHS, batch_size=BATCH_SIZE,
+            validation_data=(x_val, y_val), verbose=2,
+        )  # fmt: skip
+        model.save_weights(f"{name}.weights.h5")
+        model.load_weights(f"{name}.weights.h5")
+        accuracy = model.evaluate(x_test, test["label"].to_numpy(), verbose=0)[1]
+        print(f"{name}: test accuracy {accuracy:.4f}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
