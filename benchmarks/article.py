@@ -1,8 +1,8 @@
 """The article's way: its two listings as one would type them, on the same data as the pipeline.
 
 Section 6.1 of Chollet's *Deep Learning with Python*, for today's Keras. The functions are what
-`benchmarks.compare` times; run as a script, `python -m benchmarks.article CSV GLOVE SEED`, it is the
-second listing and its learned twin, from the files to the test accuracy.
+`benchmarks.compare` times; run as a script, `python -m benchmarks.article CSV GLOVE SEED`, it is
+the second listing and its learned twin, from the files to the test accuracy.
 """
 
 import sys

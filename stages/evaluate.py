@@ -127,7 +127,7 @@ def predict(weights: Path, sequences: np.ndarray, head: str, hidden_units: int) 
 
 
 def predictions_table(labels: np.ndarray, probabilities: dict[str, np.ndarray]) -> pa.Table:
-    """Stack the predictions: variant, repeat, review (row of the test split), label, probability."""
+    """Stack the predictions: variant, repeat, review (row of the split), label, probability."""
     parts = []
     for variant, repeats in probabilities.items():
         n_repeats, n_reviews = repeats.shape

@@ -28,6 +28,7 @@ SPACE = ord(" ")
 # beyond ASCII is 128 or more, so the table may work on encoded text.
 LOWER_AND_SPACE = bytes(SPACE if chr(b) in FILTERS else b for b in bytes(range(256)).lower())
 EVERY_OTHER = b"\x55"  # eight bits of a validity bitmap: valid, null, valid, null, ...
+ROWS_AT_A_TIME = 10_000  # read from the file: some 13 MB of IMDB reviews
 BATCH_BYTES = 1 << 22  # what is made of larger batches falls out of the processor's cache
 # A word of English and what delimits it take 6 bytes: 8 a token seldom reach back too little.
 TAIL_BYTES_PER_TOKEN = 8
