@@ -1,0 +1,293 @@
+"""Time the article's way and ours side by side: `make bench`, or `python -m benchmarks.compare ROW…`.
+
+Each measurement is a process of its own, so that its peak memory is its own, and the two sides
+take turns. Data come from the packages of requirements.txt, or from ../shared/data where it is.
+Writes benchmarks/results.json and prints the table.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+RESULTS = Path(__file__).with_name("results.json")
+ROUNDS = 3
+REPEATS = 5  # of the default comparison
+NUM_WORDS = 10_000
+# n_train, n_val, maxlen, dim, trainable, head, hidden units, batch size
+EPOCHS = {
+    "epoch_listing1": (20_000, 5_000, 20, 8, True, "flatten", 0, 32),
+    "epoch_listing2": (200, 10_000, 100, 100, False, "flatten", 32, 32),
+    "epoch_trainable_20k": (20_000, 5_000, 100, 100, True, "flatten", 32, 32),
+    "epoch_mean_25k": (25_000, 0, 400, 100, True, "mean", 0, 64),
+}
+FASTTEXT_EPOCHS, FASTTEXT_RATE = 5, 0.5
+
+
+def prepare(folder: Path) -> None:
+    """Write what both sides read: reviews.parquet, reviews.csv, glove.txt, tokens and labels."""
+    from stages import reviews, tokenize_pad, vectors
+
+    official = SHARED / "aclImdb.tar.gz"
+    table = reviews.aclimdb(official) if official.exists() else reviews.imdb_package(None)
+    pq.write_table(table, folder / "reviews.parquet")
+    reviews.imdb_package(None).to_pandas().to_csv(folder / "reviews.csv", index=False)
+
+    vectors.glove_package(None, folder / "words.txt", folder / "matrix.npy")
+    words = (folder / "words.txt").read_text("utf-8").split("\n")[:-1]
+    matrix = np.load(folder / "matrix.npy", mmap_mode="r")
+    with (folder / "glove.txt").open("w", encoding="utf-8", newline="\n") as file:
+        for word, row in zip(words, matrix, strict=True):
+            file.write(f"{word} {' '.join(map(str, row))}\n")
+
+    labelled = table.filter(pa.compute.field("split") == "train") if official.exists() else table
+    vocabulary = tokenize_pad.count_words(labelled["text"].chunks)["word"]
+    for maxlen in sorted({row[2] for row in EPOCHS.values()}):
+        blocks = tokenize_pad.pad_texts(labelled["text"].chunks, vocabulary, NUM_WORDS, maxlen)
+        np.save(folder / f"tokens_{maxlen}.npy", np.concatenate(list(blocks)))
+    np.save(folder / "labels.npy", labelled["label"].to_numpy())
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def tokenize(side: str, folder: Path) -> float:
+    """Fit on the train split and pad both splits, from and to memory."""
+    table = pq.read_table(folder / "reviews.parquet")
+    train = table.filter(pa.compute.field("split") == "train")["text"]
+    if side == "ours":
+        from stages import tokenize_pad
+
+        def work():
+            words = tokenize_pad.count_words(train.chunks)["word"]
+            return np.concatenate(
+                list(tokenize_pad.pad_texts(table["text"].chunks, words, NUM_WORDS, 100))
+            )
+    else:
+        from benchmarks import article
+
+        train, texts = train.to_pylist(), table["text"].to_pylist()
+
+        def work():
+            return article.tokenize(train, texts)
+
+    return seconds(work)
+
+
+def vectors_text(side: str, folder: Path) -> float:
+    """Read a GloVe text file: into a dictionary, or into words.txt and matrix.npy on disk."""
+    if side == "ours":
+        from stages import vectors
+
+        out = folder / "out"
+        out.mkdir(exist_ok=True)
+        return seconds(
+            lambda: vectors.glove_text(folder / "glove.txt", out / "words.txt", out / "matrix.npy")
+        )
+    from benchmarks import article
+
+    return seconds(lambda: article.read_vectors(folder / "glove.txt"))
+
+
+def epoch(side: str, folder: Path, row: str) -> float:
+    """Train: the median second of three epochs after one that compiles."""
+    n_train, n_val, maxlen, dim, trainable, head, hidden_units, batch_size = EPOCHS[row]
+    tokens, labels = np.load(folder / f"tokens_{maxlen}.npy"), np.load(folder / "labels.npy")
+    order = np.random.default_rng(0).permutation(len(labels))
+    rows, val_rows = order[:n_train], order[len(order) - (n_val or 1000) :]
+    data = tokens[rows], labels[rows], tokens[val_rows], labels[val_rows]
+    matrix = np.random.default_rng(1).uniform(-0.05, 0.05, (NUM_WORDS, dim)).astype(np.float32)
+    times = []
+    if side == "ours":
+        from stages import model, training
+
+        network = model.build_model(head, NUM_WORDS, dim, maxlen, hidden_units, trainable)
+        fit = training.compile_fit(network, "rmsprop", 0.001, batch_size)
+        orders = (np.random.default_rng(e).permutation(n_train) for e in range(4))
+        last = time.perf_counter()
+
+        def note(_):
+            nonlocal last
+            times.append(time.perf_counter() - last)
+            last = time.perf_counter()
+
+        fit(training.initial_weights(network, 0, matrix), *data, orders, note)
+    else:
+        from benchmarks import article
+
+        network = article.build(dim, maxlen, hidden_units, mean=head == "mean")
+        network.layers[0].set_weights([matrix])
+        network.layers[0].trainable = trainable
+        article.compile_model(network)
+        for _ in range(4):
+            times.append(
+                seconds(
+                    lambda: network.fit(
+                        *data[:2], batch_size=batch_size, validation_data=data[2:], verbose=0
+                    )
+                )
+            )
+    return statistics.median(times[1:])
+
+
+def clone(folder: Path, name: str) -> Path:
+    """Clone the project's last commit, with an empty cache."""
+    target = folder / name
+    shutil.rmtree(target, ignore_errors=True)
+    subprocess.run(["git", "clone", "--quiet", ROOT, target], check=True)
+    return target
+
+
+def end_to_end(side: str, folder: Path) -> float:
+    """Learned and pretrained, five repeats: the script in a loop, or `dvc repro`, from nothing."""
+    if side == "ours":
+        import yaml
+
+        project = clone(folder, "project")
+        params = yaml.safe_load((project / "params.yaml").read_text())
+        del params["variants"]["finetuned"]
+        (project / "params.yaml").write_text(yaml.safe_dump(params))
+        return seconds(lambda: call("dvc", "repro", "--quiet", cwd=project))
+
+    def work():
+        for seed in range(REPEATS):
+            call(sys.executable, ROOT / "benchmarks/article.py", "reviews.csv", "glove.txt", seed,
+                 cwd=folder)  # fmt: skip
+
+    return seconds(work)
+
+
+def noop(side: str, folder: Path) -> float:
+    """`dvc repro` with nothing to do: ours, or as many stages that each copy one line."""
+    project = folder / ("noop_project" if side == "ours" else "noop_trivial")
+    if not project.exists():
+        if side == "ours":
+            call("dvc", "repro", "--quiet", cwd=clone(folder, project.name))
+        else:
+            import yaml
+
+            n_stages = len(yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"])
+            project.mkdir()
+            stages = {
+                f"stage_{i}": {
+                    "cmd": f"echo {i} > {i}.txt",
+                    "deps": [f"{i - 1}.txt"] if i else [],
+                    "outs": [f"{i}.txt"],
+                }
+                for i in range(n_stages)
+            }
+            (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+            call("git", "init", "--quiet", cwd=project)
+            call("dvc", "init", "--quiet", cwd=project)
+            call("dvc", "repro", "--quiet", cwd=project)
+    return seconds(lambda: call("dvc", "repro", "--quiet", cwd=project))
+
+
+def call(*command: object, cwd: Path) -> None:
+    """Run a command, silent unless it fails, with this interpreter's programs first on PATH."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd, env=os.environ | {"PATH": path}, capture_output=True, text=True,
+    )  # fmt: skip
+    if done.returncode:
+        sys.exit(f"{command}\n{done.stdout}\n{done.stderr}")
+
+
+def fasttext_mean_25k(side: str, folder: Path) -> float:
+    raise NotImplementedError
+
+
+ROWS: dict[str, Callable[[str, Path], float]] = {
+    "tokenize": tokenize,
+    "vectors_text": vectors_text,
+    **{row: lambda side, folder, row=row: epoch(side, folder, row) for row in EPOCHS},
+    "end_to_end": end_to_end,
+    "noop": noop,
+}
+
+
+def measure(row: str, side: str, folder: Path) -> dict[str, float]:
+    """Measure one side of a row in a process of its own: seconds and peak MiB."""
+    command = [sys.executable, "-m", "benchmarks.compare", row, "--side", side, "--folder", folder]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{row}, {side}:\n{done.stdout}\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def compare(row: str, folder: Path) -> dict[str, float]:
+    """Measure both sides of a row in turns; medians over the rounds."""
+    rounds = [
+        {side: measure(row, side, folder) for side in ("baseline", "ours")} for _ in range(ROUNDS)
+    ]
+    result = {}
+    for side in ("baseline", "ours"):
+        result[f"{side}_s"] = round(statistics.median(r[side]["s"] for r in rounds), 4)
+        peak = statistics.median(r[side]["peak_mib"] for r in rounds)
+        result[f"{side}_peak_mib"] = round(peak)
+    result["ratio"] = round(result["baseline_s"] / result["ours_s"], 2)
+    return result
+
+
+def table(results: dict[str, dict[str, float]]) -> str:
+    """Lay the results out as a Markdown table."""
+    lines = [
+        "| work | article's way | ours | ratio | peak, article's way | peak, ours |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    for row, result in results.items():
+        lines.append(
+            f"| {row} | {result['baseline_s']:.3g} s | {result['ours_s']:.3g} s |"
+            f" {result['ratio']:.1f} | {result['baseline_peak_mib']:,} MiB |"
+            f" {result['ours_peak_mib']:,} MiB |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__)
+    parser.add_argument("rows", nargs="*", choices=[*ROWS, []], help="all, if none is named")
+    parser.add_argument("--side", choices=["baseline", "ours"], help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.side:
+        elapsed = ROWS[arguments.rows[0]](arguments.side, arguments.folder)
+        peak_kib = max(
+            resource.getrusage(who).ru_maxrss
+            for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        )
+        print(json.dumps({"s": elapsed, "peak_mib": peak_kib / 1024}))
+        return
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    with tempfile.TemporaryDirectory() as folder:
+        prepare(Path(folder))
+        for row in tqdm(arguments.rows or ROWS, unit="row"):
+            results[row] = compare(row, Path(folder))
+            tqdm.write(f"{row}: {results[row]}")
+            RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    print(f"\n{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}\n")
+    print(table({row: results[row] for row in ROWS if row in results}))
+
+
+if __name__ == "__main__":
+    main()
