@@ -1,4 +1,5 @@
-# make repro: the whole comparison.  make test: the tests.  Both set up .venv first.
+# make repro: the whole comparison.  make test: the tests.  make bench: the speed.
+# Each sets up .venv first.
 
 PYTHON ?= python3
 VENV := .venv
@@ -6,7 +7,7 @@ BIN := $(VENV)/bin
 # DVC's stages and its queue workers find python and dvc through PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test lint lock
+.PHONY: repro test bench lint lock
 
 repro: $(VENV)/requirements.txt
 	$(BIN)/dvc repro
@@ -14,6 +15,9 @@ repro: $(VENV)/requirements.txt
 
 test: $(VENV)/requirements-dev.txt
 	$(BIN)/python -m pytest
+
+bench: $(VENV)/requirements.txt
+	$(BIN)/python -m benchmarks.compare
 
 lint: $(VENV)/requirements-dev.txt
 	$(BIN)/ruff check .
@@ -27,11 +31,11 @@ lock: $(VENV)/requirements-dev.txt
 
 # What was installed is copied into .venv, so that a change of the lock, and only that, installs anew.
 $(VENV)/requirements.txt: requirements.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement $<
+	$(BIN)/python -m pip install --require-hashes --requirement $<
 	cp $< $@
 
 $(VENV)/requirements-dev.txt: requirements-dev.txt $(VENV)/requirements.txt
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement $<
+	$(BIN)/python -m pip install --require-hashes --requirement $<
 	cp $< $@
 
 $(BIN)/python:

@@ -21,6 +21,17 @@ def run(main: Callable[[], None]) -> None:
 
 
 @contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn the failure to read an artifact, missing or corrupt, into an InputError."""
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ValueError: what numpy and Arrow say of wrong content
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        mend = "dvc checkout restores it, dvc repro makes it"
+        raise InputError(f"{path} can't be read: {reason}: {mend}") from None
+
+
+@contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` to write a file or folder to; it takes the name at the end.
 

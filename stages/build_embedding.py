@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stages import params, paths
-from stages.artifacts import InputError, run, whole, write_json
+from stages.artifacts import InputError, reading, run, whole, write_json
 
 INITIAL_LIMIT = 0.05  # of Keras' Embedding layer, which draws uniformly from -0.05 to 0.05
 MISSING_SHOWN = 20  # of the most frequent words without a vector
@@ -65,16 +65,18 @@ def coverage(words: pa.Array, counts: np.ndarray, rows: np.ndarray, num_words: i
 def main() -> None:
     settings = params.load()
     num_words = settings.tokenize.num_words
-    vocabulary = pq.read_table(paths.VOCABULARY)
-    words = vocabulary["word"].combine_chunks()
-    vector_words = pa.array(paths.VECTOR_WORDS.read_text("utf-8").split("\n")[:-1], pa.string())
-    vectors = np.load(paths.VECTOR_MATRIX, mmap_mode="r")
+    with reading(paths.VOCABULARY):
+        vocabulary = pq.read_table(paths.VOCABULARY)
+    with reading(paths.VECTORS):
+        vector_words = paths.VECTOR_WORDS.read_text("utf-8").split("\n")[:-1]
+        vectors = np.load(paths.VECTOR_MATRIX, mmap_mode="r")
     if len(vector_words) != len(vectors):
         raise InputError(
             f"{paths.VECTORS} holds {len(vector_words)} words and {len(vectors)} vectors:"
             " dvc repro --force download@vectors"
         )
-    rows = find_rows(words, vector_words)
+    words = vocabulary["word"].combine_chunks()
+    rows = find_rows(words, pa.array(vector_words, pa.string()))
     covered = coverage(words, vocabulary["count"].to_numpy(), rows, num_words)
     matrices = {
         "random": draw_matrix(num_words, settings.embed.random.dim, settings.seed),

@@ -19,7 +19,7 @@ from sklearn import metrics
 from tqdm import tqdm
 
 from stages import figures, params, paths
-from stages.artifacts import run, whole, write_json
+from stages.artifacts import reading, run, whole, write_json
 from stages.model import build_model
 from stages.training import compile_predict
 
@@ -119,7 +119,7 @@ def scorer(head: str, num_words: int, dim: int, maxlen: int, hidden_units: int):
 
 def predict(weights: Path, sequences: np.ndarray, head: str, hidden_units: int) -> np.ndarray:
     """Score sequences (n_reviews, maxlen) int32 with saved weights: (n_reviews,) float32."""
-    with h5py.File(weights) as file:
+    with reading(weights), h5py.File(weights) as file:
         shape = file["layers/embedding/vars/0"].shape
     model, score_all = scorer(head, *shape, sequences.shape[1], hidden_units)
     model.load_weights(weights)
@@ -147,8 +147,9 @@ def predictions_table(labels: np.ndarray, probabilities: dict[str, np.ndarray]) 
 
 def main() -> None:
     settings = params.load()
-    sequences = np.load(paths.split("test") / "sequences.npy", mmap_mode="r")
-    labels = np.load(paths.split("test") / "labels.npy")
+    with reading(paths.split("test")):
+        sequences = np.load(paths.split("test") / "sequences.npy", mmap_mode="r")
+        labels = np.load(paths.split("test") / "labels.npy")
 
     probabilities = {}
     with tqdm(

@@ -4,11 +4,14 @@ In: parameters of `model`, the size of the embedding matrix and `maxlen`. Out: a
 token ids (n, maxlen) int32 to probabilities (n, 1) float32; its weights are set by the caller.
 """
 
-from stages.backend import keras
+from functools import partial
+
+from stages.backend import keras, tf
 
 from keras import layers, ops
 
-HEADS = ("flatten", "mean", "conv")
+from stages.artifacts import InputError
+
 # 64 filters of 5 tokens: enough for a few dozen phrases, small beside the embedding (5 * dim * 64).
 CONV_FILTERS, CONV_WIDTH = 64, 5
 
@@ -27,12 +30,13 @@ def build_model(
 ) -> keras.Model:
     """Token ids (n, maxlen) int32, 0 is padding -> probability of label 1, (n, 1) float32.
 
-    Raises ValueError for an unknown head, and for `conv` on sequences shorter than its filters.
+    Raises InputError for `conv` on sequences shorter than its filters.
     """
-    if head not in HEADS:
-        raise ValueError(f"model.head is {head!r}: choose one of {', '.join(HEADS)}")
     if head == "conv" and maxlen < CONV_WIDTH:
-        raise ValueError(f"model.head conv needs tokenize.maxlen >= {CONV_WIDTH}, not {maxlen}")
+        raise InputError(
+            f"params.yaml: model.head conv needs tokenize.maxlen of at least {CONV_WIDTH},"
+            f" not {maxlen}"
+        )
     tokens = keras.Input((maxlen,), dtype="int32", name="tokens")
     embedding = layers.Embedding(num_words, dim, trainable=trainable, name="embedding")
     features = embedding(tokens)
@@ -47,3 +51,32 @@ def build_model(
         features = layers.Dense(hidden_units, activation="relu", name="hidden")(features)
     probability = layers.Dense(1, activation="sigmoid", name="probability")(features)
     return keras.Model(tokens, probability, name="classifier")
+
+
+def has_mean(model: keras.Model) -> bool:
+    return any(layer.name == "mean" for layer in model.layers)
+
+
+def above_look_up(model: keras.Model) -> keras.Model:
+    """The layers after the embedding, or after the mean of it: what `look_up` leaves to do."""
+    return keras.Model(
+        model.get_layer("mean" if has_mean(model) else "embedding").output, model.output
+    )
+
+
+def look_up(table: tf.Tensor, batch: dict[str, tf.Tensor]) -> tf.Tensor:
+    """The batch embedded: (batch_size, maxlen, dim), or its means (batch_size, dim)."""
+    if "share" in batch:
+        rows = tf.gather(table, batch["ids"]) * batch["share"][:, None]
+        return tf.math.unsorted_segment_sum(rows, batch["review"], batch["labels"].shape[0])
+    # One review at a time copies whole rows; XLA fuses a larger gather and copies number by number.
+    return tf.map_fn(partial(tf.gather, table), batch["ids"], fn_output_signature=tf.float32)
+
+
+def look_up_gradient(upper: tf.Tensor, batch: dict[str, tf.Tensor], n_rows: int) -> tf.Tensor:
+    """From the gradient of `look_up` to that of its table: each row's sum over its occurrences."""
+    if "share" in batch:
+        rows = tf.gather(upper, batch["review"]) * batch["share"][:, None]
+    else:
+        rows = tf.reshape(upper, (-1, upper.shape[-1]))
+    return tf.math.unsorted_segment_sum(rows, tf.reshape(batch["ids"], [-1]), n_rows)

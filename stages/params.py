@@ -74,7 +74,7 @@ class Train(Section):
     repeats: PositiveInt
     epochs: PositiveInt
     batch_size: PositiveInt
-    optimizer: Literal["sgd", "rmsprop", "adam", "adagrad"]
+    optimizer: Literal["sgd", "rmsprop", "adam", "adamw", "adagrad", "adadelta", "adamax", "lion"]
     learning_rate: Rate
 
 

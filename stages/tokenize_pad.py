@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stages import params, paths
-from stages.artifacts import InputError, run, whole
+from stages.artifacts import InputError, reading, run, whole
 
 FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'  # the default of Keras' Tokenizer
 SPACE = ord(" ")
@@ -138,7 +138,7 @@ def merge(parts: list[pa.Table]) -> pa.Table:
 
 def read_column(name: str, split: str) -> Iterator[pa.Array]:
     """Yield a column of the reviews of a split, piece by piece."""
-    with pq.ParquetFile(paths.REVIEWS) as reviews:
+    with reading(paths.REVIEWS), pq.ParquetFile(paths.REVIEWS) as reviews:
         for batch in reviews.iter_batches(ROWS_AT_A_TIME, columns=["split", name]):
             yield batch.filter(pc.field("split") == split)[name]
 

@@ -14,7 +14,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from stages import params, paths
-from stages.artifacts import InputError, run, whole
+from stages.artifacts import InputError, reading, run, whole
 from stages.build_embedding import draw_matrix
 from stages.model import build_model
 from stages.training import compile_fit, initial_weights
@@ -56,10 +56,12 @@ def main() -> None:
     name = parser.parse_args().variant
     variant, train = settings.variants[name], settings.train
 
-    sequences = np.load(paths.split("train") / "sequences.npy", mmap_mode="r")
-    labels = np.load(paths.split("train") / "labels.npy")
+    with reading(paths.split("train")):
+        sequences = np.load(paths.split("train") / "sequences.npy", mmap_mode="r")
+        labels = np.load(paths.split("train") / "labels.npy")
+    with reading(paths.embedding(variant.vectors)):
+        matrix = np.load(paths.embedding(variant.vectors))
     check_enough(len(labels), train.samples, train.validation_samples)
-    matrix = np.load(paths.embedding(variant.vectors))
 
     model = build_model(
         settings.model.head,

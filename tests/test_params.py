@@ -1,10 +1,13 @@
 """params.yaml: what is wrong in it is said in one line that names the key."""
 
+from typing import get_args
+
 import pytest
 import yaml
 
 from stages import params
 from stages.artifacts import InputError
+from stages.training import SUPPORTED
 
 
 @pytest.fixture
@@ -56,6 +59,10 @@ def test_an_impossible_value_is_named_in_one_line(edited, key, value, said):
         edited(key, value)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_every_optimizer_that_training_supports_may_be_named():
+    assert get_args(params.Train.model_fields["optimizer"].annotation) == SUPPORTED
 
 
 def test_a_learning_rate_may_be_written_as_dvc_accepts_it(edited):

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -109,3 +110,40 @@ def test_dvc_draws_every_plot(reproduced, run):
     html = Path(page).read_text()
     for plot in ("accuracy", "loss", "roc", "confusion", "accuracy.png", "loss.png"):
         assert plot in html
+
+
+@pytest.mark.parametrize(
+    ("artifact", "module", "arguments"),
+    [
+        ("data/raw/reviews.parquet", "tokenize_pad", []),
+        ("data/sequences/vocabulary.parquet", "build_embedding", []),
+        ("data/raw/vectors/matrix.npy", "build_embedding", []),
+        ("data/sequences/train/sequences.npy", "train", ["learned"]),
+        ("data/embeddings/glove.npy", "train", ["pretrained"]),
+        ("data/sequences/test/labels.npy", "evaluate", []),
+        ("data/models/learned/repeat_0.weights.h5", "evaluate", []),
+    ],
+)
+def test_an_artifact_that_is_missing_or_corrupt_is_named(copy, run, artifact, module, arguments):
+    (copy / artifact).unlink()
+    for content in (None, b"not what belongs here"):
+        if content:
+            (copy / artifact).write_bytes(content)
+        before = {path: path.read_bytes() for path in (copy / "metrics").rglob("*.json")}
+        done = run(copy, "python", "-m", f"stages.{module}", *arguments, check=False)
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+        assert f"error: {Path(artifact).parent}" in done.stderr.splitlines()[-1]
+        assert "can't be read" in done.stderr
+        assert before == {path: path.read_bytes() for path in before}
+
+
+def test_a_head_that_is_wider_than_a_review_is_refused(copy, run):
+    edit_params(copy, model__head="conv")
+    sequences = copy / "data/sequences/train/sequences.npy"
+    np.save(sequences, np.load(sequences)[:, :3])
+    done = run(copy, "python", "-m", "stages.train", "learned", check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: params.yaml: model.head conv needs tokenize.maxlen of at least 5, not 3\n"
+    )

@@ -1,0 +1,25 @@
+"""The heads do what their names say, at the edges too."""
+
+import numpy as np
+import pytest
+
+from stages.artifacts import InputError
+from stages.model import CONV_WIDTH, build_model
+
+
+def test_the_mean_is_over_real_tokens_and_padding_alone_gives_zeros():
+    model = build_model("mean", 10, 3, 4, 0, trainable=True)
+    matrix = np.random.default_rng(0).normal(size=(10, 3)).astype(np.float32)
+    rows = model.get_layer("mean")(matrix[[[0, 0, 2, 5], [0, 0, 0, 0]]], [[0, 0, 2, 5], [0] * 4])
+    np.testing.assert_allclose(rows, [(matrix[2] + matrix[5]) / 2, np.zeros(3)], rtol=1e-6)
+
+
+def test_conv_asks_for_sequences_as_long_as_its_filters():
+    build_model("conv", 10, 3, CONV_WIDTH, 0, trainable=True)
+    with pytest.raises(InputError, match=r"tokenize.maxlen of at least 5, not 4"):
+        build_model("conv", 10, 3, CONV_WIDTH - 1, 0, trainable=True)
+
+
+def test_no_hidden_units_means_no_hidden_layer():
+    names = [layer.name for layer in build_model("flatten", 10, 3, 4, 0, trainable=True).layers]
+    assert names == ["tokens", "embedding", "flatten", "probability"]

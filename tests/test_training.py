@@ -1,0 +1,175 @@
+"""The compiled training loop does what Keras' `model.fit` does, and does the same every time."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zlib
+
+from stages.backend import keras
+
+import numpy as np
+import pytest
+
+from stages.model import build_model
+from stages.training import SUPPORTED, compile_fit, compile_predict, initial_weights
+
+HEADS = ("flatten", "mean", "conv")
+NUM_WORDS, DIM, MAXLEN, HIDDEN_UNITS = 1000, 5, 12, 4
+SAMPLES, VALIDATION, BATCH_SIZE = 40, 150, 16  # both leave a smaller last batch
+LEARNING_RATE = 0.01
+RNG = np.random.default_rng(0)
+LABELS = RNG.integers(0, 2, SAMPLES)
+VALIDATION_REVIEWS = RNG.integers(0, NUM_WORDS, (VALIDATION, MAXLEN))
+VALIDATION_LABELS = RNG.integers(0, 2, VALIDATION)
+ORDERS = [RNG.permutation(SAMPLES) for _ in range(2)]
+# No id occurs twice, so that every way to treat a repeated id is the same.
+DISTINCT = 1 + RNG.permutation(NUM_WORDS - 1)[: SAMPLES * MAXLEN].reshape(SAMPLES, MAXLEN)
+REPEATED = RNG.integers(1, 30, (SAMPLES, MAXLEN))
+REPEATED[np.arange(MAXLEN) < RNG.integers(0, MAXLEN, (SAMPLES, 1))] = 0
+REPEATED[3] = 0
+
+
+class DenseGradientEmbedding(keras.layers.Embedding):
+    """Its gradient is an array, not tf.IndexedSlices, of which Keras squares each slice alone."""
+
+    def call(self, inputs):
+        return keras.ops.take(self.embeddings * 1.0, inputs, axis=0)
+
+
+def a_model(head="flatten", trainable=True, num_words=NUM_WORDS):
+    return build_model(head, num_words, DIM, MAXLEN, HIDDEN_UNITS, trainable)
+
+
+def weights_for(model, seed=1):
+    embedding = model.get_layer("embedding")
+    shape = embedding.input_dim, embedding.output_dim
+    matrix = np.random.default_rng(seed).normal(0, 0.1, shape).astype(np.float32)
+    return initial_weights(model, seed, matrix)
+
+
+def run_keras(model, optimizer, x):
+    """`model.fit`, an epoch at a time on the reviews in our order: weights, history."""
+    model.set_weights(weights_for(model))
+    config = {"class_name": optimizer, "config": {"learning_rate": LEARNING_RATE}}
+    model.compile(config, "binary_crossentropy", metrics=["accuracy"], run_eagerly=True)
+    validation = VALIDATION_REVIEWS, VALIDATION_LABELS
+    settings = {"shuffle": False, "verbose": 0, "validation_batch_size": VALIDATION}
+    epochs = [
+        model.fit(x[o], LABELS[o], BATCH_SIZE, validation_data=validation, **settings).history
+        for o in ORDERS
+    ]
+    return model.get_weights(), [{name: value[0] for name, value in h.items()} for h in epochs]
+
+
+def run(fit, model, x):
+    return fit(weights_for(model), x, LABELS, VALIDATION_REVIEWS, VALIDATION_LABELS, ORDERS)
+
+
+def assert_same(ours, keras_fit):
+    (weights, history), (keras_weights, keras_history) = ours, keras_fit
+    for epoch, keras_epoch in zip(history, keras_history, strict=True):
+        assert epoch == pytest.approx(keras_epoch, rel=1e-5)
+    for weight, keras_weight in zip(weights, keras_weights, strict=True):
+        np.testing.assert_allclose(weight, keras_weight, rtol=1e-4, atol=2e-6)
+
+
+@pytest.mark.parametrize("trainable", [True, False], ids=["trainable", "frozen"])
+@pytest.mark.parametrize("head", HEADS)
+def test_losses_and_weights_are_those_of_model_fit(head, trainable):
+    model = a_model(head, trainable)
+    fit = compile_fit(model, "rmsprop", LEARNING_RATE, BATCH_SIZE)
+    ours = run(fit, model, DISTINCT)
+    assert_same(ours, run_keras(model, "rmsprop", DISTINCT))
+    assert np.array_equal(ours[0][0], weights_for(model)[0]) is not trainable
+
+    ours = run(fit, model, REPEATED)
+    model.get_layer("embedding").__class__ = DenseGradientEmbedding
+    assert_same(ours, run_keras(model, "rmsprop", REPEATED))
+
+
+@pytest.mark.parametrize("optimizer", sorted({*SUPPORTED} - {"rmsprop"}))
+def test_every_optimizer_is_that_of_keras(optimizer):
+    model = a_model()
+    fit = compile_fit(model, optimizer, LEARNING_RATE, BATCH_SIZE)
+    assert_same(run(fit, model, DISTINCT), run_keras(model, optimizer, DISTINCT))
+
+
+def test_an_unknown_optimizer_is_refused_with_those_that_would_do():
+    with pytest.raises(ValueError, match=r"train.optimizer is 'ftrl': choose one of sgd, rmsprop"):
+        compile_fit(a_model(), "ftrl", LEARNING_RATE, BATCH_SIZE)
+
+
+def test_repeats_are_compiled_once_and_are_the_same_after_longer_reviews(monkeypatch):
+    traced = []
+    loss = keras.losses.binary_crossentropy
+    monkeypatch.setattr(
+        keras.losses, "binary_crossentropy", lambda *pair: traced.append(1) or loss(*pair)
+    )
+    model = a_model("mean")
+    fit = compile_fit(model, "rmsprop", LEARNING_RATE, BATCH_SIZE)
+    first, n_traced = run(fit, model, REPEATED), len(traced)
+    again = run(fit, model, REPEATED)
+    assert len(traced) == n_traced
+    run(fit, model, DISTINCT)
+    assert len(traced) > n_traced  # more ids than there was room for
+    for results in (again, run(fit, model, REPEATED)):
+        assert results[1] == first[1]
+        assert all(map(np.array_equal, results[0], first[0]))
+
+
+def test_each_epoch_is_reported_as_it_ends():
+    model, reported = a_model(trainable=False), []
+    fit = compile_fit(model, "sgd", LEARNING_RATE, BATCH_SIZE)
+
+    def orders():
+        for number, order in enumerate(ORDERS):
+            assert len(reported) == number
+            yield order
+
+    data = DISTINCT, LABELS, VALIDATION_REVIEWS, VALIDATION_LABELS
+    _, history = fit(weights_for(model), *data, orders(), reported.append)
+    assert reported == history
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_predictions_are_those_of_keras_for_any_number_of_reviews(head):
+    model = a_model(head)
+    weights = weights_for(model)
+    model.set_weights(weights)
+    for x in (REPEATED, VALIDATION_REVIEWS):
+        probabilities = compile_predict(model)(weights, x)
+        assert probabilities.dtype == np.float32
+        np.testing.assert_allclose(probabilities, model.predict(x, verbose=0)[:, 0], rtol=1e-5)
+
+
+def test_initial_weights_are_drawn_by_keras_from_the_seed_around_the_given_matrix():
+    weights = weights_for(a_model(), seed=3)
+    keras.utils.set_random_seed(3)
+    _, *drawn = a_model().get_weights()
+    assert weights[0].std() == pytest.approx(0.1, rel=0.1)
+    assert all(map(np.array_equal, weights[1:], drawn))
+    assert not np.array_equal(weights[1], weights_for(a_model(), seed=4)[1])
+
+
+def checksums() -> str:
+    """Train a model of the default size for an epoch: checksums of its weights."""
+    rng = np.random.default_rng(0)
+    x, y = rng.zipf(1.2, (600, 100)) % 10_000, rng.integers(0, 2, 600)
+    model = build_model("flatten", 10_000, 100, 100, 32, trainable=True)
+    matrix = rng.normal(0, 0.1, (10_000, 100)).astype(np.float32)
+    fit = compile_fit(model, "rmsprop", 0.001, 32)
+    weights, _ = fit(initial_weights(model, 0, matrix), x, y, x, y, [np.arange(600)])
+    return str([zlib.crc32(weight.tobytes()) for weight in weights])
+
+
+def test_another_process_on_one_core_gives_the_same_bits():
+    one_core = (
+        ["taskset", "-c", str(min(os.sched_getaffinity(0)))] if shutil.which("taskset") else []
+    )
+    command = "from tests.test_training import checksums; print(checksums())"
+    result = subprocess.run(
+        [*one_core, sys.executable, "-c", command],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert result.stdout.strip() == checksums()
