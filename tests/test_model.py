@@ -10,7 +10,8 @@ from stages.model import CONV_WIDTH, build_model
 def test_the_mean_is_over_real_tokens_and_padding_alone_gives_zeros():
     model = build_model("mean", 10, 3, 4, 0, trainable=True)
     matrix = np.random.default_rng(0).normal(size=(10, 3)).astype(np.float32)
-    rows = model.get_layer("mean")(matrix[[[0, 0, 2, 5], [0, 0, 0, 0]]], [[0, 0, 2, 5], [0] * 4])
+    tokens = np.array([[0, 0, 2, 5], [0, 0, 0, 0]])
+    rows = model.get_layer("mean")(matrix[tokens], tokens)
     np.testing.assert_allclose(rows, [(matrix[2] + matrix[5]) / 2, np.zeros(3)], rtol=1e-6)
 
 
