@@ -119,10 +119,11 @@ def scorer(head: str, num_words: int, dim: int, maxlen: int, hidden_units: int):
 
 def predict(weights: Path, sequences: np.ndarray, head: str, hidden_units: int) -> np.ndarray:
     """Score sequences (n_reviews, maxlen) int32 with saved weights: (n_reviews,) float32."""
-    with reading(weights), h5py.File(weights) as file:
-        shape = file["layers/embedding/vars/0"].shape
-    model, score_all = scorer(head, *shape, sequences.shape[1], hidden_units)
-    model.load_weights(weights)
+    with reading(weights):
+        with h5py.File(weights) as file:
+            shape = file["layers/embedding/vars/0"].shape
+        model, score_all = scorer(head, *shape, sequences.shape[1], hidden_units)
+        model.load_weights(weights)
     return score_all(model.get_weights(), sequences)
 
 

@@ -1,10 +1,12 @@
 """The heads do what their names say, at the edges too."""
 
+from stages.backend import keras
+
 import numpy as np
 import pytest
 
 from stages.artifacts import InputError
-from stages.model import CONV_WIDTH, build_model
+from stages.model import CONV_WIDTH, ConvByProduct, build_model
 
 
 def test_the_mean_is_over_real_tokens_and_padding_alone_gives_zeros():
@@ -24,3 +26,14 @@ def test_conv_asks_for_sequences_as_long_as_its_filters():
 def test_no_hidden_units_means_no_hidden_layer():
     names = [layer.name for layer in build_model("flatten", 10, 3, 4, 0, trainable=True).layers]
     assert names == ["tokens", "embedding", "flatten", "probability"]
+
+
+def test_the_convolution_is_that_of_keras():
+    x = np.random.default_rng(0).normal(size=(2, 9, 3)).astype(np.float32)
+    ours, theirs = (
+        c(4, CONV_WIDTH, activation="relu") for c in (ConvByProduct, keras.layers.Conv1D)
+    )
+    convolved = ours(x)
+    theirs.build(x.shape)
+    theirs.set_weights(ours.get_weights())
+    np.testing.assert_allclose(convolved, theirs(x), atol=1e-6)
