@@ -1,4 +1,4 @@
-"""The compiled training loop does what Keras' `model.fit` does, and does the same every time."""
+"""The compiled training loop does what Keras' `model.fit` does, repeat after repeat."""
 
 import os
 import shutil
