@@ -1,6 +1,12 @@
-"""Keras and TensorFlow, set up; import this module before anything else that imports them."""
+"""Keras and TensorFlow, set up; import this module before anything else that imports them.
+
+The same model and data give the same bytes on any number of cores, and on x86-64 processors with
+AVX2 whether or not they have AVX-512. For that, each computation runs in one thread (several would
+split a sum among them), and no generated code uses instructions beyond AVX2.
+"""
 
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,8 +38,13 @@ def silence() -> Iterator[None]:
 
 
 os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the user's ~/.keras/keras.json says
+if platform.machine() in ("x86_64", "AMD64"):
+    # Matrix products are oneDNN's, all else XLA's; what the user has set comes last, and wins.
+    os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
+    os.environ["XLA_FLAGS"] = f"--xla_cpu_max_isa=AVX2 {os.environ.get('XLA_FLAGS', '')}"
 with silence():
     import keras
     import tensorflow as tf
 
-    tf.config.list_physical_devices()
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.function(tf.identity, jit_compile=True)(0)  # the first compilation says that it was

@@ -1,4 +1,4 @@
-"""Train one variant, once per repeat.
+"""Train one variant, once per repeat, as many repeats at a time as there are cores.
 
 In:  data/sequences/train/ and the matrix in data/embeddings/ that the variant starts from.
 Out: data/models/<variant>/repeat_<r>.weights.h5
@@ -8,16 +8,17 @@ Parameters: seed, model, train, variants.<variant>.
 
 import argparse
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from stages import params, paths
-from stages.artifacts import InputError, reading, run, whole
+from stages.artifacts import InputError, cores, reading, run, whole
 from stages.build_embedding import draw_matrix
 from stages.model import build_model
-from stages.training import compile_fit, initial_weights
+from stages.training import History, Weights, compile_fit, initial_weights
 
 
 def draw_rows(
@@ -76,6 +77,7 @@ def main() -> None:
     with (
         whole(paths.model(name)) as folder,
         tqdm(total=train.repeats * train.epochs, desc=f"train {name}", unit="epoch") as bar,
+        ThreadPoolExecutor(cores()) as pool,
     ):
         folder.mkdir()
 
@@ -84,11 +86,11 @@ def main() -> None:
             bar.set_postfix(values, refresh=False)
             bar.update()
 
-        for repeat in range(train.repeats):
+        def train_repeat(repeat: int) -> tuple[Weights, History]:
             seed = settings.seed + repeat
             rows, val_rows = draw_rows(len(labels), train.samples, train.validation_samples, seed)
             start = draw_matrix(*matrix.shape, seed) if variant.vectors == "random" else matrix
-            weights, history = fit(
+            return fit(
                 initial_weights(model, seed, start),
                 sequences[rows],
                 labels[rows],
@@ -97,6 +99,8 @@ def main() -> None:
                 draw_orders(train.samples, train.epochs, seed),
                 show,
             )
+
+        for repeat, (weights, history) in enumerate(pool.map(train_repeat, range(train.repeats))):
             model.set_weights(weights)
             model.save_weights(folder / paths.weights(name, repeat).name)
             histories += [{"repeat": repeat, "epoch": e, **row} for e, row in enumerate(history, 1)]

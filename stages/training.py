@@ -10,6 +10,7 @@ does on JAX and PyTorch and Keras 2 did. Keras 3 on TensorFlow sums the squares 
 
 from collections.abc import Callable, Iterable
 from functools import cache
+from threading import Lock
 
 from stages.backend import keras, tf
 
@@ -25,6 +26,8 @@ ROW_BY_ROW = ("sgd", "rmsprop", "adagrad", "adadelta")
 SCORING_BATCH = 128  # so many embedded reviews stay within a CPU's cache
 WIDTH_STEP = 128  # widths are multiples of it, so that they seldom change from epoch to epoch
 MEASURES = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+SEEDING = Lock()  # Keras draws from one generator for the whole process
 
 Weights = list[np.ndarray]
 History = list[dict[str, float]]
@@ -50,8 +53,9 @@ def make_optimizer(name: str, learning_rate: float, variables: list) -> keras.Op
 
 def initial_weights(model: keras.Model, seed: int, matrix: np.ndarray) -> Weights:
     """Weights as `model.get_weights()` orders them: `matrix` embeds, Keras draws the rest."""
-    keras.utils.set_random_seed(seed)
-    drawn = keras.models.clone_model(model)
+    with SEEDING:
+        keras.utils.set_random_seed(seed)
+        drawn = keras.models.clone_model(model)
     drawn.get_layer("embedding").set_weights([matrix])
     return drawn.get_weights()
 
@@ -132,6 +136,8 @@ def compile_fit(
     model: keras.Model, optimizer_name: str, learning_rate: float, batch_size: int
 ) -> Callable[..., tuple[Weights, History]]:
     """Returns `fit`, compiled at its first call, and again only for arrays of another shape.
+
+    Threads may call it at once, each in a core of its own.
 
     The optimizers ROW_BY_ROW update only those rows of the embedding matrix that a batch holds, and
     make up for the batches that a row has missed when it occurs again or the epoch ends. The others
