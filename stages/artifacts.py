@@ -1,12 +1,29 @@
 """Outputs that appear whole or not at all, and errors that are one line."""
 
+import hashlib
 import json
 import os
+import pickle
 import shutil
 import sys
+import tarfile
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+
+# What numpy, Arrow, archives and pickles say of content that is not what it should be.
+UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    pickle.UnpicklingError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class InputError(Exception):
@@ -26,15 +43,19 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
+def reading(path: Path) -> AbstractContextManager[None]:
     """Turn the failure to read an artifact, missing or corrupt, into an InputError."""
+    return reading_input(path, ": dvc checkout restores it, dvc repro makes it")
+
+
+@contextmanager
+def reading_input(path: Path, mend: str = "") -> Iterator[None]:
+    """Turn the failure to read a file, missing or corrupt, into an InputError."""
     try:
         yield
-    except (OSError, ValueError) as error:  # ValueError: what numpy and Arrow say of wrong content
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        mend = "dvc checkout restores it, dvc repro makes it"
-        raise InputError(f"{path} can't be read: {reason}: {mend}") from None
+    except UNREADABLE as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or "it ends early"
+        raise InputError(f"{path} can't be read: {reason[:300]}{mend}") from None
 
 
 @contextmanager
@@ -48,10 +69,17 @@ def whole(path: Path) -> Iterator[Path]:
     remove(partial)
     try:
         yield partial
-        remove(path)
+        if path.is_dir():
+            shutil.rmtree(path)
         partial.replace(path)
     finally:
         remove(partial)
+
+
+def sha256_of(path: Path) -> str:
+    """Hash the content of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def remove(path: Path) -> None:

@@ -1,8 +1,8 @@
 """Keras and TensorFlow, set up; import this module before anything else that imports them.
 
 The same model and data give the same bytes on any number of cores, and on x86-64 processors with
-AVX2 whether or not they have AVX-512. For that, each computation runs in one thread (several would
-split a sum among them), and no generated code uses instructions beyond AVX2.
+AVX2 whether or not they have AVX-512. For that, matrix products are split among THREADS wherever
+they run, since the split decides the order of a sum, and no code uses instructions beyond AVX2.
 """
 
 import os
@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["keras", "tf"]
+__all__ = ["THREADS", "keras", "tf"]
+
+THREADS = 2  # a number of them for each machine would give each machine weights of its own
 
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
@@ -46,5 +48,5 @@ with silence():
     import keras
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_intra_op_parallelism_threads(THREADS)
     tf.function(tf.identity, jit_compile=True)(0)  # the first compilation says that it was

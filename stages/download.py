@@ -1,41 +1,113 @@
 """Land what params.yaml names under download in the one form that later stages know.
 
-In:  an installed package, or the file or folder at download.<what>.path.
+In:  an installed package, or the file, folder or URL at download.<what>.path.
 Out: reviews: data/raw/reviews.parquet, columns split (train, test), label (int8) and text.
      vectors: data/raw/vectors/, words.txt (a word a line) and matrix.npy (n_words, dim) float32.
 Parameters: download.reviews or download.vectors.
 """
 
 import argparse
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stages import params, paths, reviews, vectors
-from stages.artifacts import run, whole
+from stages.artifacts import InputError, run, sha256_of, whole
+from stages.fetch import fetch, fetch_zip_member, is_url
 
 ROWS_PER_GROUP = 10_000  # what a later stage reads at a time: some 13 MB of IMDB reviews
+NOT_UTF8 = "\ufffd"  # what stands where bytes were not UTF-8
 
 
-def land_reviews(source: str, path: Path | None) -> None:
+def local_copy(what: str, source: params.Source) -> Path | None:
+    """Find what a source names: fetch it if it is a URL, and check its SHA-256 where one is given.
+
+    Raises InputError if there is nothing, or something else than `sha256` asks for.
+    """
+    if source.location is None:
+        return None
+    if is_url(source.location):
+        if what == "vectors" and source.location.endswith(".zip"):
+            choose = partial(vectors.choose_member, source.location, source.dim)
+            return fetch_zip_member(source.location, choose, source.checksum)
+        return fetch(source.location, source.checksum)
+    path = Path(source.location)
+    if not path.exists():
+        raise InputError(f"download.{what}.path: there is no {path}")
+    if source.sha256 and path.is_file() and (found := sha256_of(path)) != source.sha256:
+        raise InputError(f"download.{what}.sha256: {path} has SHA-256 {found}, not {source.sha256}")
+    return path
+
+
+def land_reviews(source: params.ReviewSource) -> None:
     """Write the reviews of a source to data/raw/reviews.parquet, the train split first."""
-    table = reviews.SOURCES[source](path)
+    table = reviews.SOURCES[source.source](local_copy("reviews", source), source)
     with whole(paths.REVIEWS) as partial:
         pq.write_table(table, partial, compression="zstd", row_group_size=ROWS_PER_GROUP)
     n_train = pc.sum(pc.equal(table["split"], "train")).as_py()
     print(f"{paths.REVIEWS}: {n_train:,} train and {table.num_rows - n_train:,} test reviews")
+    for count, what in (
+        (pc.sum(pc.equal(pc.binary_length(table["text"]), 0)), "are empty"),
+        (pc.sum(pc.match_substring(table["text"], NOT_UTF8)), "hold U+FFFD, for what is not UTF-8"),
+    ):
+        if count.as_py():
+            print(f"{count.as_py():,} reviews {what}")
 
 
-def land_vectors(source: str, path: Path | None) -> None:
+def land_vectors(source: params.VectorSource) -> None:
     """Write the vectors of a source to data/raw/vectors/."""
-    with whole(paths.VECTORS) as partial:
-        partial.mkdir()
-        words, matrix = (partial / file.name for file in (paths.VECTOR_WORDS, paths.VECTOR_MATRIX))
-        vectors.SOURCES[source](path, words, matrix)
-        n_words, dim = np.load(matrix, mmap_mode="r").shape
+    path = local_copy("vectors", source)
+    with (
+        whole(paths.VECTORS) as folder,
+        closing(vectors.SOURCES[source.source](path, source.dim)) as blocks,
+    ):
+        folder.mkdir()
+        words, matrix = (folder / file.name for file in (paths.VECTOR_WORDS, paths.VECTOR_MATRIX))
+        n_words, dim, n_zero = write_vectors(blocks, words, matrix, source.vocabulary_limit)
     print(f"{paths.VECTORS}: {n_words:,} words, {dim} dimensions")
+    if n_zero:
+        print(f"{n_zero:,} vectors are zero")
+
+
+def write_vectors(
+    blocks: Iterator[vectors.Block], words: Path, matrix: Path, limit: int | None = None
+) -> tuple[int, int, int]:
+    """Write the first `limit` vectors; returns their number, their width, and how many are zero."""
+    n_words = dim = n_zero = 0
+    with (
+        words.open("w", encoding="utf-8", newline="\n") as word_file,
+        matrix.open("wb") as matrix_file,
+    ):
+        for block in blocks:
+            if n_words == 0:
+                dim = block.matrix.shape[1]
+                write_header(matrix_file, 0, dim)
+            keep = slice(limit and limit - n_words)
+            part = np.ascontiguousarray(block.matrix[keep])
+            word_file.writelines(f"{word}\n" for word in block.words[keep])
+            matrix_file.write(part)
+            n_words += len(part)
+            n_zero += len(part) - np.count_nonzero(part.any(axis=1))
+            if n_words == limit:
+                break
+        matrix_file.seek(0)
+        write_header(matrix_file, n_words, dim)
+    return n_words, dim, n_zero
+
+
+def write_header(file: BinaryIO, n_words: int, dim: int) -> None:
+    """Write the header of a .npy file that holds `(n_words, dim) float32` in C order.
+
+    Its length does not depend on n_words, so it can be written again when n_words is known.
+    """
+    header = {"descr": "<f4", "fortran_order": False, "shape": (n_words, dim)}
+    np.lib.format.write_array_header_1_0(file, header)
 
 
 def main() -> None:
@@ -43,9 +115,9 @@ def main() -> None:
     parser.add_argument("what", choices=["reviews", "vectors"])
     download = params.load().download
     if parser.parse_args().what == "reviews":
-        land_reviews(download.reviews.source, download.reviews.path)
+        land_reviews(download.reviews)
     else:
-        land_vectors(download.vectors.source, download.vectors.path)
+        land_vectors(download.vectors)
 
 
 if __name__ == "__main__":

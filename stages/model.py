@@ -16,6 +16,26 @@ from stages.artifacts import InputError
 CONV_FILTERS, CONV_WIDTH = 64, 5
 
 
+@tf.custom_gradient
+def add_bias(products, bias):
+    """Add (units,) to (..., units). XLA splits a sum over rows by cores, but not a product."""
+
+    def gradient(upper):
+        rows = tf.reshape(upper, (-1, bias.shape[0]))
+        return upper, tf.linalg.matvec(rows, tf.ones(tf.shape(rows)[0]), transpose_a=True)
+
+    return products + bias, gradient
+
+
+class Dense(layers.Dense):
+    """Keras' Dense, with a gradient that is the same on any number of cores."""
+
+    def call(self, inputs):
+        """(n, units_before) float32 -> (n, units) float32."""
+        products = ops.matmul(inputs, self.kernel)
+        return self.activation(add_bias(products, tf.convert_to_tensor(self.bias)))
+
+
 class MeanOfTokens(layers.Layer):
     """Average of the embeddings of real tokens; id 0 is padding, padding alone gives zeros."""
 
@@ -34,7 +54,7 @@ class ConvByProduct(layers.Conv1D):
         n_windows = inputs.shape[1] - width + 1
         windows = ops.concatenate([inputs[:, i : i + n_windows] for i in range(width)], axis=-1)
         products = ops.matmul(windows, ops.reshape(self.kernel, (-1, filters)))
-        return self.activation(products + self.bias)
+        return self.activation(add_bias(products, tf.convert_to_tensor(self.bias)))
 
 
 def build_model(
@@ -60,8 +80,8 @@ def build_model(
         features = ConvByProduct(CONV_FILTERS, CONV_WIDTH, activation="relu", name="conv")(features)
         features = layers.GlobalMaxPooling1D(name="max")(features)
     if hidden_units:
-        features = layers.Dense(hidden_units, activation="relu", name="hidden")(features)
-    probability = layers.Dense(1, activation="sigmoid", name="probability")(features)
+        features = Dense(hidden_units, activation="relu", name="hidden")(features)
+    probability = Dense(1, activation="sigmoid", name="probability")(features)
     return keras.Model(tokens, probability, name="classifier")
 
 

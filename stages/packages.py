@@ -1,10 +1,9 @@
 """Files that an installed package carries, taken only if they are the very file expected."""
 
-import hashlib
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from stages.artifacts import InputError
+from stages.artifacts import InputError, sha256_of
 
 
 def packaged_file(package: str, name: str, sha256: str) -> Path:
@@ -19,8 +18,6 @@ def packaged_file(package: str, name: str, sha256: str) -> Path:
         raise InputError(f"package {package} is not installed: {mend}") from None
     if not path.is_file():
         raise InputError(f"package {package} has no file {name}: reinstall it")
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != sha256:
+    if (found := sha256_of(path)) != sha256:
         raise InputError(f"{name} of package {package} has SHA-256 {found}, not {sha256}")
     return path

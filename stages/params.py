@@ -13,6 +13,21 @@ PositiveInt = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 # YAML 1.1, as PyYAML reads it, takes 1e-3 for text; DVC, which reads YAML 1.2, for a number.
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=False)]
+# Where a source is published, and the SHA-256 of what lies there.
+OFFICIAL = {
+    "aclimdb": (
+        "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz",
+        "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe",
+    ),
+    "keras-imdb": (
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/imdb.npz",
+        "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f",
+    ),
+    "glove-text": (
+        "https://nlp.stanford.edu/data/glove.6B.zip",
+        "617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb",
+    ),
+}
 
 
 class Section(BaseModel):
@@ -20,24 +35,48 @@ class Section(BaseModel):
 
 
 class Source(Section):
-    path: Annotated[Path | None, Field(strict=False)]
+    """`path` is a file, a folder or a URL; `sha256` is what its content must have."""
+
+    path: str | None
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
 
     @model_validator(mode="after")
     def path_goes_with_source(self):
         packaged = self.source.endswith("-package")
         if packaged and self.path is not None:
             raise ValueError(f"source {self.source} takes no path: set path to null")
-        if not packaged and not self.path:
+        if not packaged and not self.path and self.source not in OFFICIAL:
             raise ValueError(f"source {self.source} needs a path")
         return self
 
+    @property
+    def location(self) -> str | None:
+        """The path, or the URL at which the source is published."""
+        return self.path or OFFICIAL.get(self.source, (None, None))[0]
+
+    @property
+    def checksum(self) -> str | None:
+        """The SHA-256 asked for, or the one known of what is published."""
+        return self.sha256 or dict(OFFICIAL.values()).get(self.location)
+
 
 class ReviewSource(Source):
-    source: Literal["imdb-package", "aclimdb"]
+    """`text`, `label`, `split` and `group` name columns; `positive` is the label that becomes 1."""
+
+    source: Literal["imdb-package", "aclimdb", "keras-imdb", "table", "folder"]
+    text: str
+    label: str
+    split: str | None
+    group: str | None
+    positive: str | int | float | None
+    test_fraction: Annotated[float, Field(gt=0, lt=1)]
+    split_seed: Annotated[int, Field(ge=0)]
 
 
 class VectorSource(Source):
-    source: Literal["glove-package", "glove-text"]
+    source: Literal["glove-package", "glove-text", "word2vec", "fasttext"]
+    dim: PositiveInt | None
+    vocabulary_limit: PositiveInt | None
 
 
 class Download(Section):

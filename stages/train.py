@@ -1,4 +1,4 @@
-"""Train one variant, once per repeat, as many repeats at a time as there are cores.
+"""Train one variant, once per repeat, two repeats at a time.
 
 In:  data/sequences/train/ and the matrix in data/embeddings/ that the variant starts from.
 Out: data/models/<variant>/repeat_<r>.weights.h5
@@ -10,12 +10,14 @@ import argparse
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+from stages.backend import THREADS
+
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from stages import params, paths
-from stages.artifacts import InputError, cores, reading, run, whole
+from stages.artifacts import InputError, reading, run, whole
 from stages.build_embedding import draw_matrix
 from stages.model import build_model
 from stages.training import History, Weights, compile_fit, initial_weights
@@ -77,7 +79,7 @@ def main() -> None:
     with (
         whole(paths.model(name)) as folder,
         tqdm(total=train.repeats * train.epochs, desc=f"train {name}", unit="epoch") as bar,
-        ThreadPoolExecutor(cores()) as pool,
+        ThreadPoolExecutor(THREADS) as pool,
     ):
         folder.mkdir()
 

@@ -137,7 +137,7 @@ def compile_fit(
 ) -> Callable[..., tuple[Weights, History]]:
     """Returns `fit`, compiled at its first call, and again only for arrays of another shape.
 
-    Threads may call it at once, each in a core of its own.
+    Threads may call it at once.
 
     The optimizers ROW_BY_ROW update only those rows of the embedding matrix that a batch holds, and
     make up for the batches that a row has missed when it occurs again or the epoch ends. The others

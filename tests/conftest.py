@@ -28,7 +28,7 @@ def project() -> Path:
 @pytest.fixture(scope="session")
 def imdb() -> pa.Table:
     """The reviews of the default run: split, label, text."""
-    return reviews.imdb_package(None)
+    return reviews.imdb_package()
 
 
 @pytest.fixture(scope="session")
@@ -82,8 +82,10 @@ def make_project(aclimdb, glove) -> Callable[[Path], Path]:
                 shutil.copy(source, target)
         edit_params(
             root,
-            download__reviews={"source": "aclimdb", "path": str(aclimdb)},
-            download__vectors={"source": "glove-text", "path": str(glove)},
+            download__reviews__source="aclimdb",
+            download__reviews__path=str(aclimdb),
+            download__vectors__source="glove-text",
+            download__vectors__path=str(glove),
             tokenize={"num_words": 500, "maxlen": 20},
             embed__random__dim=8,
             train__samples=40,

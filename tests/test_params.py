@@ -50,7 +50,7 @@ def test_the_default_parameters_are_valid(project):
         ("variants", {}, "variants has no learned"),
         ("variants.gap", {"vectors": "glove", "trainable": True}, "variants.gap would collide"),
         ("variants.a/b", {"vectors": "glove", "trainable": True}, "variants.a/b"),
-        ("download.reviews.source", "aclimdb", "download.reviews: source aclimdb needs a path"),
+        ("download.reviews.source", "table", "download.reviews: source table needs a path"),
         ("download.vectors.path", "x.txt", "download.vectors: source glove-package takes no path"),
     ],
 )
