@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from scipy import stats
 from sklearn import metrics
 from tqdm import tqdm
 
@@ -22,9 +21,9 @@ from stages import figures, params, paths
 from stages.artifacts import reading, run, whole, write_json
 from stages.model import build_model
 from stages.training import compile_predict
+from stages.uncertainty import mcnemar, paired_interval
 
 REFERENCE = "learned"
-CONFIDENCE = 0.95
 DIGITS = 4  # of a metric: repeats differ in the second digit
 ROC_POINTS = 101  # false positive rates, evenly spaced, at which a mean ROC is given
 
@@ -50,17 +49,19 @@ def summarize(scores: pd.DataFrame) -> dict[str, float | None]:
     return rounded(scores.mean().to_dict() | {"accuracy_std": spread})
 
 
-def compare(accuracy: np.ndarray, reference: np.ndarray) -> dict[str, float | None]:
-    """Compare two variants repeat by repeat, (n_repeats,) float: the mean gap and its interval.
+def compare(
+    labels: np.ndarray, probabilities: np.ndarray, reference: np.ndarray
+) -> dict[str, float | None]:
+    """Compare two variants' probabilities (n_repeats, n_reviews): the gap, and how sure it is.
 
-    The interval is Student's t over the paired differences; with one repeat its ends are None.
+    The interval speaks of other draws and other test reviews; with one repeat its ends are None.
+    McNemar's test takes each variant's mean probability over the repeats.
     """
-    differences = accuracy - reference
-    low = high = None
-    if len(differences) > 1:
-        half = stats.sem(differences) * stats.t.ppf((1 + CONFIDENCE) / 2, len(differences) - 1)
-        low, high = differences.mean() - half, differences.mean() + half
-    return rounded({"accuracy": differences.mean(), "accuracy_low": low, "accuracy_high": high})
+    gap, low, high = paired_interval((probabilities > 0.5) == labels, (reference > 0.5) == labels)
+    pooled = ((of.mean(axis=0) > 0.5) == labels for of in (probabilities, reference))
+    return rounded(
+        {"accuracy": gap, "accuracy_low": low, "accuracy_high": high, "mcnemar_p": mcnemar(*pooled)}
+    )
 
 
 def rounded(row: dict[str, float | None]) -> dict[str, float | None]:
@@ -167,11 +168,10 @@ def main() -> None:
             probabilities[name] = np.stack(rows)
 
     scores = {name: score(labels, rows) for name, rows in probabilities.items()}
-    reference = scores[REFERENCE]["accuracy"].to_numpy()
     evaluation = {name: summarize(table) for name, table in scores.items()}
     evaluation["gap"] = {
-        f"{name}-{REFERENCE}": compare(table["accuracy"].to_numpy(), reference)
-        for name, table in scores.items()
+        f"{name}-{REFERENCE}": compare(labels, rows, probabilities[REFERENCE])
+        for name, rows in probabilities.items()
         if name != REFERENCE
     }
     histories = {name: pd.read_csv(paths.training(name)) for name in settings.variants}

@@ -1,9 +1,23 @@
 """download: every source lands in the same form, and bad input stops it with one line."""
 
+import gzip
+import io
+import json
+import random
+import shutil
+import sys
+import tarfile
+import threading
+import zipfile
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from stages import reviews
+from stages import artifacts, download, reviews
 from stages.artifacts import InputError
 from stages.packages import packaged_file
 from tests.conftest import edit_params
@@ -45,11 +59,97 @@ def test_the_package_gives_the_last_fifth_of_each_label_to_test(imdb):
     assert list(reviews.block_split(np.array([0, 1, 0, 1, 0, 0, 0]))) == ["train"] * 6 + ["test"]
 
 
+@pytest.fixture
+def landed(make_project, tmp_path, monkeypatch):
+    """A small project, in which reviews and vectors have landed, as the working directory."""
+    root = make_project(tmp_path / "project")
+    monkeypatch.chdir(root)
+    for what in ("reviews", "vectors"):
+        land(what, monkeypatch)
+    return root
+
+
+def land(what: str, monkeypatch) -> None:
+    """Run the stage in this process."""
+    monkeypatch.setattr(sys, "argv", ["download", what])
+    artifacts.run(download.main)
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    """Every file under data/ and what it holds."""
+    return {str(path): path.read_bytes() for path in (root / "data").rglob("*") if path.is_file()}
+
+
+def hostile_tar(path: Path, *members: tuple[str, bytes]) -> None:
+    with tarfile.open(path, "w:gz") as tar:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+
+
+REVIEW = "aclImdb/train/pos/1_9.txt"
+HOSTILE = {
+    "outside": (
+        "aclimdb", lambda path: hostile_tar(path, (f"../../{REVIEW}", b"a"), (f"/{REVIEW}", b"b")),
+        "it is not aclImdb",
+    ),
+    "bomb": (
+        "aclimdb", lambda path: hostile_tar(path, (REVIEW, bytes(70 << 20)), ("x", b"")),
+        "holds more than 50 times its size",
+    ),
+    "cut archive": (
+        "aclimdb", lambda path: path.write_bytes(gzip.compress(b"review" * 9999)[:-9]), "be read"
+    ),
+    "no archive": ("aclimdb", lambda path: path.write_text("text,label"), "can't be read"),
+    "no pickle": ("keras-imdb", lambda path: path.write_bytes(b"PK"), "can't be read"),
+    "no reviews": ("table", lambda path: path.write_text("text,label\n"), "has no reviews"),
+    "one label": ("table", lambda path: path.write_text("text,label\na,1\n"), "has 1 labels"),
+    "no label": ("table", lambda path: path.write_text("text,label\na,1\nb,\n"), "have no label"),
+    "two columns": (
+        "table", lambda path: path.write_text("text,label,text\na,1,b\n"), "'text' twice"
+    ),
+    "file for folder": ("folder", lambda path: path.write_text(""), "has no file"),
+    "other width": (
+        "glove-text", lambda path: path.write_text("a 1 2\n" * 99_999 + "b 1\n"),
+        "line 100000: 1 numbers after the word, but line 1 has 2",
+    ),
+    "not a number": ("fasttext", lambda path: path.write_text("1 2\na 1 nan\n"), "not a finite"),
+    "a false header": ("word2vec", lambda path: path.write_text("9 2\na 1 2\n"), "promises 9"),
+    "no vectors": ("glove-text", lambda path: path.write_bytes(bytes(2 << 20)), "line 1: no word"),
+    "cut zip": ("glove-text", lambda path: path.write_bytes(b"PK\3\4" + bytes(99)), "line 1"),
+    "cut gzip": (
+        "fasttext", lambda path: path.write_bytes(gzip.compress(b"a 1\n" * 99)[:-9]), "be read"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", HOSTILE)
+def test_hostile_and_broken_input_is_one_line_and_leaves_everything_as_it_was(
+    landed, tmp_path, monkeypatch, fault
+):
+    source, make, said = HOSTILE[fault]
+    what = "vectors" if source in ("glove-text", "word2vec", "fasttext") else "reviews"
+    path = tmp_path / "input.csv"
+    make(path)
+    edit_params(
+        landed, **{f"download__{what}__source": source, f"download__{what}__path": str(path)}
+    )
+    before = contents(landed)
+    with pytest.raises(SystemExit) as caught:
+        land(what, monkeypatch)
+    assert said in caught.value.code
+    assert "\n" not in caught.value.code
+    assert contents(landed) == before
+    assert {child.name for child in tmp_path.iterdir()} == {"project", "input.csv"}
+
+
 @pytest.mark.parametrize(
     ("what", "changes", "said"),
     [
         ("vectors", {"download__vectors__path": "nowhere"}, "vectors.path: there is no nowhere"),
         ("reviews", {"download__reviews__path": "nowhere"}, "reviews.path: there is no nowhere"),
+        ("vectors", {"download__vectors__sha256": "0" * 64}, "has SHA-256 "),
         ("reviews", {"train__samples": -1}, "train.samples is -1"),
     ],
 )
@@ -63,6 +163,48 @@ def test_a_stage_that_is_refused_says_one_line_and_leaves_nothing(
     assert done.stderr.count("\n") == 1
     assert said in done.stderr
     assert [path.name for path in (root / "data").rglob("*") if path.is_file()] == [".gitignore"]
+
+
+def test_reviews_and_vectors_land_from_urls_and_a_changed_file_is_noticed(
+    landed, aclimdb, glove, tmp_path, monkeypatch
+):
+    before = contents(landed)
+    with tarfile.open(tmp_path / "aclImdb.tar.gz", "w:gz") as tar:
+        tar.add(aclimdb, "aclImdb")
+    with zipfile.ZipFile(tmp_path / "glove.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("glove.9d.txt", random.Random(0).randbytes(99_999))
+        archive.write(glove, "glove.8d.txt")
+    with serving(tmp_path) as site:
+        edit_params(
+            landed,
+            download__reviews__path=f"{site}/aclImdb.tar.gz",
+            download__vectors__path=f"{site}/glove.zip",
+            download__vectors__dim=8,
+        )
+        for what in ("reviews", "vectors"):
+            land(what, monkeypatch)
+        after = contents(landed)
+        assert before.items() <= after.items()
+        assert {*json.loads(after[str(landed / "data/downloads.json")])} == {
+            f"{site}/aclImdb.tar.gz",
+            f"{site}/glove.zip",  # this server sends no ranges
+        }
+        shutil.rmtree(landed / "data/downloads")
+        (tmp_path / "glove.zip").write_bytes((tmp_path / "glove.zip").read_bytes() + b"more")
+        with pytest.raises(SystemExit) as caught:
+            land("vectors", monkeypatch)
+        assert "as in data/downloads.json" in caught.value.code
+        assert before.items() <= contents(landed).items()
+
+
+@contextmanager
+def serving(folder: Path):
+    """A real HTTP server on loopback for the files of a folder: yields its address."""
+    handler = partial(SimpleHTTPRequestHandler, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def test_an_interrupted_landing_leaves_no_half_written_output(make_project, run, tmp_path):

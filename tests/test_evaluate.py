@@ -3,10 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 from sklearn import metrics
 
-from stages import evaluate
+from stages import evaluate, uncertainty
 
 LABELS = np.array([0, 0, 1, 1], np.int8)
 PROBABILITIES = np.array([[0.1, 0.6, 0.4, 0.9], [0.2, 0.3, 0.7, 0.8]], np.float32)
@@ -27,21 +26,24 @@ def test_a_summary_averages_repeats_and_gives_their_standard_deviation():
     assert summary["accuracy_std"] == pytest.approx(np.std([0.5, 1], ddof=1), abs=1e-4)
 
 
-def test_the_gap_is_the_paired_t_interval_of_scipy():
+def test_the_gap_is_over_repeats_and_reviews_and_pooled_predictions_are_tested():
     generator = np.random.default_rng(0)
-    reference = generator.normal(0.53, 0.05, 5)
-    accuracy = reference + generator.normal(0.04, 0.01, 5)
-    interval = stats.ttest_rel(accuracy, reference).confidence_interval(0.95)
-    gap = evaluate.compare(accuracy, reference)
-    assert gap["accuracy"] == pytest.approx((accuracy - reference).mean(), abs=1e-4)
-    assert gap["accuracy_low"] == pytest.approx(interval.low, abs=1e-4)
-    assert gap["accuracy_high"] == pytest.approx(interval.high, abs=1e-4)
+    labels = generator.integers(0, 2, 300)
+    reference, better = np.clip(labels * [[[0.2]], [[0.4]]] + generator.random((2, 4, 300)), 0, 1)
+    right, reference_right = (better > 0.5) == labels, (reference > 0.5) == labels
+    expected = uncertainty.paired_interval(right, reference_right)
+    gap = evaluate.compare(labels, better, reference)
+    assert [gap["accuracy"], gap["accuracy_low"], gap["accuracy_high"]] == np.round(
+        expected, 4
+    ).tolist()
+    pooled = [(of.mean(axis=0) > 0.5) == labels for of in (better, reference)]
+    assert gap["mcnemar_p"] == round(uncertainty.mcnemar(*pooled), 4)
 
 
 def test_one_repeat_gives_no_interval():
     assert evaluate.summarize(evaluate.score(LABELS, PROBABILITIES[:1]))["accuracy_std"] is None
-    gap = evaluate.compare(np.array([0.6]), np.array([0.5]))
-    assert gap == {"accuracy": 0.1, "accuracy_low": None, "accuracy_high": None}
+    gap = evaluate.compare(LABELS, PROBABILITIES[1:], PROBABILITIES[:1])
+    assert gap == {"accuracy": 0.5, "accuracy_low": None, "accuracy_high": None, "mcnemar_p": 0.5}
 
 
 def test_the_mean_roc_runs_from_corner_to_corner_and_keeps_the_mean_area():
