@@ -1,4 +1,5 @@
 # make repro: the whole comparison.  make test: the tests.  make bench: the speed.
+# make sweep: the learning curve over the standard grid.
 # Each sets up .venv first.
 
 PYTHON ?= python3
@@ -7,7 +8,7 @@ BIN := $(VENV)/bin
 # DVC's stages and its queue workers find python and dvc through PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test bench lint lock
+.PHONY: repro test bench sweep lint lock
 
 repro: $(VENV)/requirements.txt
 	$(BIN)/dvc repro
@@ -18,6 +19,9 @@ test: $(VENV)/requirements-dev.txt
 
 bench: $(VENV)/requirements.txt
 	$(BIN)/python -m benchmarks.compare
+
+sweep: $(VENV)/requirements.txt
+	$(BIN)/python -m experiments.sweep
 
 lint: $(VENV)/requirements-dev.txt
 	$(BIN)/ruff check .

@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 
 from stages import params, paths, reviews, vectors
 from stages.artifacts import InputError, run, sha256_of, whole
-from stages.fetch import fetch, fetch_zip_member, is_url
 
 ROWS_PER_GROUP = 10_000  # what a later stage reads at a time: some 13 MB of IMDB reviews
 NOT_UTF8 = "\ufffd"  # what stands where bytes were not UTF-8
@@ -32,7 +31,9 @@ def local_copy(what: str, source: params.Source) -> Path | None:
     """
     if source.location is None:
         return None
-    if is_url(source.location):
+    if source.is_url:
+        from stages.fetch import fetch, fetch_zip_member  # slow to import, and seldom needed
+
         if what == "vectors" and source.location.endswith(".zip"):
             choose = partial(vectors.choose_member, source.location, source.dim)
             return fetch_zip_member(source.location, choose, source.checksum)

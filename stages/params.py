@@ -9,10 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from stages import paths
 from stages.artifacts import InputError
 
-PositiveInt = Annotated[int, Field(ge=1)]
+MOST = 2**31 - 1  # rows and indices are int32
+PositiveInt = Annotated[int, Field(ge=1, le=MOST)]
+Width = Annotated[int, Field(ge=1, le=100_000)]  # of a vector or a sequence
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 # YAML 1.1, as PyYAML reads it, takes 1e-3 for text; DVC, which reads YAML 1.2, for a number.
-Rate = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=False)]
+Rate = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False, strict=False)]
 # Where a source is published, and the SHA-256 of what lies there.
 OFFICIAL = {
     "aclimdb": (
@@ -55,6 +57,10 @@ class Source(Section):
         return self.path or OFFICIAL.get(self.source, (None, None))[0]
 
     @property
+    def is_url(self) -> bool:
+        return (self.location or "").lower().startswith(("http://", "https://"))
+
+    @property
     def checksum(self) -> str | None:
         """The SHA-256 asked for, or the one known of what is published."""
         return self.sha256 or dict(OFFICIAL.values()).get(self.location)
@@ -68,14 +74,14 @@ class ReviewSource(Source):
     label: str
     split: str | None
     group: str | None
-    positive: str | int | float | None
+    positive: str | Annotated[float, Field(ge=-MOST, le=MOST)] | None
     test_fraction: Annotated[float, Field(gt=0, lt=1)]
-    split_seed: Annotated[int, Field(ge=0)]
+    split_seed: Annotated[int, Field(ge=0, le=MOST)]
 
 
 class VectorSource(Source):
     source: Literal["glove-package", "glove-text", "word2vec", "fasttext"]
-    dim: PositiveInt | None
+    dim: Width | None
     vocabulary_limit: PositiveInt | None
 
 
@@ -85,12 +91,12 @@ class Download(Section):
 
 
 class Tokenize(Section):
-    num_words: Annotated[int, Field(ge=2)]
-    maxlen: PositiveInt
+    num_words: Annotated[int, Field(ge=2, le=MOST)]
+    maxlen: Width
 
 
 class RandomMatrix(Section):
-    dim: PositiveInt
+    dim: Width
 
 
 class GloveMatrix(Section):
@@ -104,7 +110,7 @@ class Embed(Section):
 
 class Model(Section):
     head: Literal["flatten", "mean", "conv"]
-    hidden_units: Annotated[int, Field(ge=0)]
+    hidden_units: Annotated[int, Field(ge=0, le=100_000)]
 
 
 class Train(Section):
@@ -123,7 +129,7 @@ class Variant(Section):
 
 
 class Params(Section):
-    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    seed: Annotated[int, Field(ge=0, le=MOST)]
     download: Download
     tokenize: Tokenize
     embed: Embed

@@ -17,7 +17,6 @@ import pyarrow.csv
 from tqdm import tqdm
 
 from stages.artifacts import InputError, reading_input
-from stages.fetch import fetch, is_url
 from stages.own_reviews import SCHEMA, folder, table
 from stages.packages import packaged_file
 from stages.params import ReviewSource
@@ -169,7 +168,9 @@ def read_npy(file: BinaryIO) -> np.ndarray:
 
 def beside(path: Path, source: ReviewSource, name: str) -> Path:
     """Find the file of that name where `path` comes from."""
-    if is_url(source.location):
+    if source.is_url:
+        from stages.fetch import fetch
+
         return fetch(urljoin(source.location, name))
     return path.with_name(name)
 

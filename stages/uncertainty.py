@@ -21,9 +21,9 @@ def paired_interval(
 
         variance of the mean = (ms_repeat + max(ms_review - ms_residual, 0)) / (n_repeats n_reviews)
 
-    to which Student's t applies with the degrees of freedom of Hillis, "A comparison of denominator
-    degrees of freedom methods for multiple observer ROC analysis", Statistics in Medicine 26 (2007),
-    596-619, formula for ddf_H: (ms_repeat + max(...))^2 / (ms_repeat^2 / (n_repeats - 1)).
+    to which Student's t applies with the degrees of freedom that Hillis calls ddf_H, "A comparison
+    of denominator degrees of freedom methods for multiple observer ROC analysis", Statistics in
+    Medicine 26 (2007), 596-619: (ms_repeat + max(...))^2 / (ms_repeat^2 / (n_repeats - 1)).
     """
     difference = correct.astype(np.float64) - reference
     n_repeats, n_reviews = difference.shape
@@ -37,10 +37,8 @@ def paired_interval(
     ms_review = n_repeats * (by_review**2).sum() / (n_reviews - 1)
     ms_residual = (residual**2).sum() / ((n_repeats - 1) * (n_reviews - 1))
     total = ms_repeat + max(ms_review - ms_residual, 0)
-    if ms_repeat == 0:  # every repeat has the same gap: the reviews are all that varies
-        degrees = n_reviews - 1
-    else:
-        degrees = total**2 / (ms_repeat**2 / (n_repeats - 1))
+    # If every repeat has the same gap, the reviews are all that varies.
+    degrees = total**2 * (n_repeats - 1) / ms_repeat**2 if ms_repeat else n_reviews - 1
     half = np.sqrt(total / (n_repeats * n_reviews)) * stats.t.ppf((1 + CONFIDENCE) / 2, degrees)
     return gap, gap - half, gap + half
 

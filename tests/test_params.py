@@ -1,9 +1,12 @@
 """params.yaml: what is wrong in it is said in one line that names the key."""
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from stages import params
 from stages.artifacts import InputError
@@ -26,6 +29,77 @@ def edited(tmp_path, project):
         return params.load(path)
 
     return load
+
+
+def keys(content: dict, prefix: str = "") -> list[str]:
+    """The dotted name of every section and value."""
+    own = [f"{prefix}{key}" for key in content]
+    nested = ((key, value) for key, value in content.items() if isinstance(value, dict))
+    return own + [k for key, value in nested for k in keys(value, f"{prefix}{key}.")]
+
+
+def default() -> dict:
+    return yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
+
+
+KEYS = keys(default())
+WRONG = [[1], {"a": 1}, [], float("nan"), float("inf"), -(10**30), 10**30, object.__name__ * 9]
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec="utf-8")),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+
+
+def is_named(error: InputError, key: str) -> bool:
+    """Whether a message is one line that names the key, or what it lies in."""
+    parts = key.split(".")
+    names = (".".join(parts[: i + 1]) for i in range(len(parts)))
+    return "\n" not in str(error) and any(name in str(error) for name in names)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_every_key_refuses_what_it_cant_be(edited, key):
+    for value in WRONG:
+        try:
+            edited(key, value)
+        except InputError as error:
+            assert is_named(error, key), value
+        else:  # a text may be any text, and a section any of its keys
+            assert isinstance(value, str), value
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_key_that_is_missing_misspelt_or_too_much_is_named(tmp_path, key):
+    *parents, last = key.split(".")
+    for change in ("missing", "misspelt", "extra"):
+        content = default()
+        section = content
+        for parent in parents:
+            section = section[parent]
+        value = section[last] if change == "extra" else section.pop(last)
+        if change != "missing":
+            section[last + "x"] = value
+        path = tmp_path / "params.yaml"
+        path.write_text(yaml.safe_dump(content))
+        if parents == ["variants"] or (key == "variants" and change == "x"):
+            continue  # a variant may have any name
+        with pytest.raises(InputError) as error:
+            params.load(path)
+        named = key if change == "missing" else key + "x"
+        assert key in str(error.value) or named in str(error.value)
+        assert "\n" not in str(error.value)
+
+
+@given(st.sampled_from(KEYS), ANYTHING)
+@settings(
+    max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_anything_is_a_parameter_or_an_input_error(edited, key, value):
+    try:
+        edited(key, value)
+    except InputError as error:
+        assert is_named(error, key) or key.startswith("variants")
 
 
 def test_the_default_parameters_are_valid(project):

@@ -1,0 +1,85 @@
+"""Run a grid of experiments through DVC's queue, then draw the learning curve.
+
+    python -m experiments.sweep -S train.samples=100,1000 -S model.head=flatten,mean -j 2
+
+Without -S it runs the standard grid. Every point is an ordinary DVC experiment; one that fails
+leaves its log, and the others go on. Interrupted, the workers go on: `dvc queue stop --kill` ends
+them, and the same command again runs only what is not in the cache.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from itertools import product
+from pathlib import Path
+
+from tqdm import tqdm
+
+STANDARD = ["train.samples=100,200,500,1000,2000,5000,10000", "model.head=flatten,mean,conv"]
+POLL_SECONDS = 5
+STATES = ("Queued", "Running", "Success", "Failed")
+
+
+def dvc(*arguments: str, check: bool = True) -> str:
+    """Run DVC with this interpreter's programs first on PATH; workers inherit it."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        ["dvc", *arguments], env=os.environ | {"PATH": path}, capture_output=True, text=True
+    )
+    if check and done.returncode:
+        sys.exit(f"dvc {' '.join(arguments)}\n{done.stderr.strip()}")
+    return done.stdout
+
+
+def states() -> dict[str, str]:
+    """The state of each task of the queue, by its short id."""
+    lines = dvc("queue", "status").splitlines()
+    found = (re.match(rf"(\w{{7}})\b.*\b({'|'.join(STATES)})\b", line) for line in lines)
+    return {match[1]: match[2] for match in found if match}
+
+
+def wait(tasks: set[str]) -> dict[str, str]:
+    """Show how many of these tasks have ended until all have; returns their states."""
+    with tqdm(total=len(tasks), desc="sweep", unit="point", smoothing=0) as bar:
+        while True:
+            now = {task: state for task, state in states().items() if task in tasks}
+            count = Counter(now.values())
+            bar.n = count["Success"] + count["Failed"]
+            bar.set_postfix(running=count["Running"], failed=count["Failed"])
+            if bar.n == len(tasks):
+                return now
+            time.sleep(POLL_SECONDS)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.sweep", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument(
+        "-S", "--set-param", action="append", metavar="KEY=V1,V2", help="values of a parameter"
+    )
+    parser.add_argument("-j", "--jobs", type=int, default=2, help="points at a time")
+    parser.add_argument("--over", default="train.samples", help="passed to learning_curve")
+    parser.add_argument("--panel", default="model.head", help="passed to learning_curve")
+    arguments = parser.parse_args()
+    axes = [entry.partition("=") for entry in arguments.set_param or STANDARD]
+    before = {*states()}
+    grid = list(product(*(values.split(",") for _, _, values in axes)))
+    for point in tqdm(grid, desc="queue", unit="point"):
+        settings = (f"{key}={value}" for (key, _, _), value in zip(axes, point, strict=True))
+        dvc("exp", "run", "--queue", *(part for s in settings for part in ("--set-param", s)))
+    dvc("queue", "start", "--jobs", str(arguments.jobs))
+    ended = wait({*states()} - before)
+    for task in sorted(task for task, state in ended.items() if state == "Failed"):
+        print(f"{task} failed: dvc queue logs {task} shows why", file=sys.stderr)
+    curve = ["--over", arguments.over, "--panel", arguments.panel]
+    sys.exit(subprocess.call([sys.executable, "-m", "experiments.learning_curve", *curve]))
+
+
+if __name__ == "__main__":
+    main()
