@@ -192,3 +192,15 @@ def test_the_package_written_as_text_is_read_back_to_the_bit(tmp_path):
     (tmp_path / "glove.txt").write_text("\n".join(lines) + "\n", "utf-8")
     assert read(tmp_path / "glove.txt")[0] == words
     np.testing.assert_array_equal(read(tmp_path / "glove.txt")[1], matrix)
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_what_gensim_writes_is_read_to_the_bit(binary, tmp_path):
+    from gensim.models import KeyedVectors
+
+    vectors_of = KeyedVectors(MATRIX.shape[1])
+    vectors_of.add_vectors(WORDS, MATRIX)
+    vectors_of.save_word2vec_format(str(tmp_path / "vectors"), binary=binary)
+    words, matrix = read(tmp_path / "vectors")
+    assert words == WORDS
+    np.testing.assert_array_equal(matrix, MATRIX)
