@@ -1,4 +1,4 @@
-"""Outputs that appear whole or not at all, and errors that are one line."""
+"""Where every artifact lies, outputs that appear whole or not at all, errors that are one line."""
 
 import hashlib
 import json
@@ -11,7 +11,33 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+
+# Relative to the project's root, from which every stage runs.
+PARAMS = Path("params.yaml")
+
+DOWNLOADS = Path("data/downloads")
+DOWNLOADS_RECORD = Path("data/downloads.json")  # what each URL held when first fetched
+REVIEWS = Path("data/raw/reviews.parquet")
+VECTORS = Path("data/raw/vectors")
+VECTOR_WORDS = VECTORS / "words.txt"
+VECTOR_MATRIX = VECTORS / "matrix.npy"
+
+SEQUENCES = Path("data/sequences")
+VOCABULARY = SEQUENCES / "vocabulary.parquet"
+
+EMBEDDINGS = Path("data/embeddings")
+MODELS = Path("data/models")
+PREDICTIONS = Path("data/predictions/test.parquet")
+
+COVERAGE = Path("metrics/coverage.json")
+EVALUATION = Path("metrics/evaluation.json")
+TRAINING = Path("metrics/training")
+HISTORY = Path("metrics/history.csv")
+ROC = Path("metrics/roc.csv")
+CONFUSION = Path("metrics/confusion.csv")
+FIGURES = Path("metrics/figures")
 
 # What numpy, Arrow, archives and pickles say of content that is not what it should be.
 UNREADABLE = (
@@ -96,3 +122,45 @@ def write_json(path: Path, content: dict) -> None:
     """Write `content` as indented JSON; a NaN or an infinity raises ValueError."""
     with whole(path) as partial:
         partial.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def split(name: str) -> Path:
+    """The folder of a split: its padded sequences and its labels."""
+    return SEQUENCES / name
+
+
+def embedding(vectors: str) -> Path:
+    """The initial embedding matrix that starts from `vectors`."""
+    return EMBEDDINGS / f"{vectors}.npy"
+
+
+def model(variant: str) -> Path:
+    """The folder of a variant's trained weights."""
+    return MODELS / variant
+
+
+def weights(variant: str, repeat: int) -> Path:
+    """The trained weights of one repeat of a variant."""
+    return model(variant) / f"repeat_{repeat}.weights.h5"
+
+
+def training(variant: str) -> Path:
+    """The history of a variant's training, one row an epoch of a repeat."""
+    return TRAINING / f"{variant}.csv"
+
+
+def packaged_file(package: str, name: str, sha256: str) -> Path:
+    """Find file `name` of an installed package, without importing the package.
+
+    Raises InputError if the package is not installed, lacks the file, or has another content.
+    """
+    try:
+        path = Path(distribution(package).locate_file(name))
+    except PackageNotFoundError:
+        mend = "pip install -r requirements.txt"
+        raise InputError(f"package {package} is not installed: {mend}") from None
+    if not path.is_file():
+        raise InputError(f"package {package} has no file {name}: reinstall it")
+    if (found := sha256_of(path)) != sha256:
+        raise InputError(f"{name} of package {package} has SHA-256 {found}, not {sha256}")
+    return path

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stages import params, paths
+from stages import artifacts, params
 from stages.artifacts import InputError, reading, run, whole, write_json
 
 INITIAL_LIMIT = 0.05  # of Keras' Embedding layer, which draws uniformly from -0.05 to 0.05
@@ -65,14 +65,14 @@ def coverage(words: pa.Array, counts: np.ndarray, rows: np.ndarray, num_words: i
 def main() -> None:
     settings = params.load()
     num_words = settings.tokenize.num_words
-    with reading(paths.VOCABULARY):
-        vocabulary = pq.read_table(paths.VOCABULARY)
-    with reading(paths.VECTORS):
-        vector_words = paths.VECTOR_WORDS.read_text("utf-8").split("\n")[:-1]
-        vectors = np.load(paths.VECTOR_MATRIX, mmap_mode="r")
+    with reading(artifacts.VOCABULARY):
+        vocabulary = pq.read_table(artifacts.VOCABULARY)
+    with reading(artifacts.VECTORS):
+        vector_words = artifacts.VECTOR_WORDS.read_text("utf-8").split("\n")[:-1]
+        vectors = np.load(artifacts.VECTOR_MATRIX, mmap_mode="r")
     if len(vector_words) != len(vectors):
         raise InputError(
-            f"{paths.VECTORS} holds {len(vector_words)} words and {len(vectors)} vectors:"
+            f"{artifacts.VECTORS} holds {len(vector_words)} words and {len(vectors)} vectors:"
             " dvc repro --force download@vectors"
         )
     words = vocabulary["word"].combine_chunks()
@@ -83,9 +83,9 @@ def main() -> None:
         "glove": look_up(rows, vectors, num_words),
     }
     for name, matrix in matrices.items():
-        with whole(paths.embedding(name)) as partial, partial.open("wb") as file:
+        with whole(artifacts.embedding(name)) as partial, partial.open("wb") as file:
             np.save(file, matrix)
-    write_json(paths.COVERAGE, covered)
+    write_json(artifacts.COVERAGE, covered)
     print(
         f"{covered['words_kept_with_vector']:,} of the {covered['words_kept']:,} words kept have a"
         f" vector, and {covered['share_of_tokens']:.2%} of the train split's tokens"

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stages import params, paths, reviews, vectors
+from stages import artifacts, params, reviews, vectors
 from stages.artifacts import InputError, run, sha256_of, whole
 
 ROWS_PER_GROUP = 10_000  # what a later stage reads at a time: some 13 MB of IMDB reviews
@@ -49,10 +49,10 @@ def local_copy(what: str, source: params.Source) -> Path | None:
 def land_reviews(source: params.ReviewSource) -> None:
     """Write the reviews of a source to data/raw/reviews.parquet, the train split first."""
     table = reviews.SOURCES[source.source](local_copy("reviews", source), source)
-    with whole(paths.REVIEWS) as partial:
+    with whole(artifacts.REVIEWS) as partial:
         pq.write_table(table, partial, compression="zstd", row_group_size=ROWS_PER_GROUP)
     n_train = pc.sum(pc.equal(table["split"], "train")).as_py()
-    print(f"{paths.REVIEWS}: {n_train:,} train and {table.num_rows - n_train:,} test reviews")
+    print(f"{artifacts.REVIEWS}: {n_train:,} train and {table.num_rows - n_train:,} test reviews")
     for count, what in (
         (pc.sum(pc.equal(pc.binary_length(table["text"]), 0)), "are empty"),
         (pc.sum(pc.match_substring(table["text"], NOT_UTF8)), "hold U+FFFD, for what is not UTF-8"),
@@ -65,13 +65,15 @@ def land_vectors(source: params.VectorSource) -> None:
     """Write the vectors of a source to data/raw/vectors/."""
     path = local_copy("vectors", source)
     with (
-        whole(paths.VECTORS) as folder,
+        whole(artifacts.VECTORS) as folder,
         closing(vectors.SOURCES[source.source](path, source.dim)) as blocks,
     ):
         folder.mkdir()
-        words, matrix = (folder / file.name for file in (paths.VECTOR_WORDS, paths.VECTOR_MATRIX))
+        words, matrix = (
+            folder / file.name for file in (artifacts.VECTOR_WORDS, artifacts.VECTOR_MATRIX)
+        )
         n_words, dim, n_zero = write_vectors(blocks, words, matrix, source.vocabulary_limit)
-    print(f"{paths.VECTORS}: {n_words:,} words, {dim} dimensions")
+    print(f"{artifacts.VECTORS}: {n_words:,} words, {dim} dimensions")
     if n_zero:
         print(f"{n_zero:,} vectors are zero")
 

@@ -6,7 +6,7 @@ Out: data/predictions/test.parquet: variant, repeat, review, label, probability.
 Parameters: model, train.repeats, variants.
 """
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import h5py
@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from sklearn import metrics
 from tqdm import tqdm
 
-from stages import figures, params, paths
+from stages import artifacts, figures, params
 from stages.artifacts import reading, run, whole, write_json
 from stages.model import build_model
 from stages.training import compile_predict
@@ -148,9 +148,9 @@ def predictions_table(labels: np.ndarray, probabilities: dict[str, np.ndarray]) 
 
 def main() -> None:
     settings = params.load()
-    with reading(paths.split("test")):
-        sequences = np.load(paths.split("test") / "sequences.npy", mmap_mode="r")
-        labels = np.load(paths.split("test") / "labels.npy")
+    with reading(artifacts.split("test")):
+        sequences = np.load(artifacts.split("test") / "sequences.npy", mmap_mode="r")
+        labels = np.load(artifacts.split("test") / "labels.npy")
 
     probabilities = {}
     with tqdm(
@@ -159,7 +159,7 @@ def main() -> None:
         for name in settings.variants:
             rows = []
             for repeat in range(settings.train.repeats):
-                weights = paths.weights(name, repeat)
+                weights = artifacts.weights(name, repeat)
                 rows.append(
                     predict(weights, sequences, settings.model.head, settings.model.hidden_units)
                 )
@@ -173,23 +173,24 @@ def main() -> None:
         for name, rows in probabilities.items()
         if name != REFERENCE
     }
-    histories = {name: pd.read_csv(paths.training(name)) for name in settings.variants}
+    histories = {name: pd.read_csv(artifacts.training(name)) for name in settings.variants}
 
-    with whole(paths.PREDICTIONS) as partial:
-        pq.write_table(predictions_table(labels, probabilities), partial, compression="zstd")
-    for path, summary in (
-        (paths.HISTORY, {name: mean_history(table) for name, table in histories.items()}),
-        (paths.ROC, {name: mean_roc(labels, rows) for name, rows in probabilities.items()}),
-        (paths.CONFUSION, {n: mean_confusion(labels, rows) for n, rows in probabilities.items()}),
+    with whole(artifacts.PREDICTIONS) as unfinished:
+        pq.write_table(predictions_table(labels, probabilities), unfinished, compression="zstd")
+    for path, table_of, of in (
+        (artifacts.HISTORY, mean_history, histories),
+        (artifacts.ROC, partial(mean_roc, labels), probabilities),
+        (artifacts.CONFUSION, partial(mean_confusion, labels), probabilities),
     ):
-        with whole(path) as partial:
-            by_variant(summary).to_csv(partial, index=False, lineterminator="\n")
-    with whole(paths.FIGURES) as folder:
+        with whole(path) as unfinished:
+            table = by_variant({name: table_of(values) for name, values in of.items()})
+            table.to_csv(unfinished, index=False, lineterminator="\n")
+    with whole(artifacts.FIGURES) as folder:
         folder.mkdir()
         for measure in ("accuracy", "loss"):
             figures.history(histories, measure, folder / f"{measure}.png")
         figures.comparison(scores, evaluation["gap"], folder / "comparison.png")
-    write_json(paths.EVALUATION, evaluation)
+    write_json(artifacts.EVALUATION, evaluation)
 
 
 if __name__ == "__main__":

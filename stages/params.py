@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from stages import paths
+from stages import artifacts
 from stages.artifacts import InputError
 
 MOST = 2**31 - 1  # rows and indices are int32
@@ -146,7 +146,7 @@ class Params(Section):
         return self
 
 
-def load(path: Path = paths.PARAMS) -> Params:
+def load(path: Path = artifacts.PARAMS) -> Params:
     """Read and validate params.yaml; raises InputError: the key, its value and what is right."""
     try:
         return Params.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))

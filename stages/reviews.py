@@ -16,9 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from tqdm import tqdm
 
-from stages.artifacts import InputError, reading_input
+from stages.artifacts import InputError, packaged_file, reading_input
 from stages.own_reviews import SCHEMA, folder, table
-from stages.packages import packaged_file
 from stages.params import ReviewSource
 
 TEST_FIFTH = 5  # the last 1 / 5 of each label is the test split of the package, which has none

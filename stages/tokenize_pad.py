@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stages import params, paths
+from stages import artifacts, params
 from stages.artifacts import InputError, reading, run, whole
 
 FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'  # the default of Keras' Tokenizer
@@ -138,7 +138,7 @@ def merge(parts: list[pa.Table]) -> pa.Table:
 
 def read_column(name: str, split: str) -> Iterator[pa.Array]:
     """Yield a column of the reviews of a split, piece by piece."""
-    with reading(paths.REVIEWS), pq.ParquetFile(paths.REVIEWS) as reviews:
+    with reading(artifacts.REVIEWS), pq.ParquetFile(artifacts.REVIEWS) as reviews:
         for batch in reviews.iter_batches(ROWS_AT_A_TIME, columns=["split", name]):
             yield batch.filter(pc.field("split") == split)[name]
 
@@ -147,11 +147,11 @@ def main() -> None:
     settings = params.load().tokenize
     vocabulary = count_words(read_column("text", "train"))
     if len(vocabulary) == 0:
-        raise InputError(f"{paths.REVIEWS}: the train split holds no words")
+        raise InputError(f"{artifacts.REVIEWS}: the train split holds no words")
     words = vocabulary["word"].combine_chunks()
     for split in ("train", "test"):
         labels = np.concatenate([piece.to_numpy() for piece in read_column("label", split)])
-        with whole(paths.split(split)) as folder:
+        with whole(artifacts.split(split)) as folder:
             folder.mkdir()
             np.save(folder / "labels.npy", labels)
             sequences = np.lib.format.open_memmap(
@@ -163,7 +163,7 @@ def main() -> None:
             ):
                 sequences[start : start + len(block)] = block
                 start += len(block)
-    with whole(paths.VOCABULARY) as partial:
+    with whole(artifacts.VOCABULARY) as partial:
         pq.write_table(vocabulary, partial, compression="zstd")
     print(
         f"{len(words):,} distinct words, {pc.sum(vocabulary['count']).as_py():,} tokens to train on"

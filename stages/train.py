@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from stages import params, paths
+from stages import artifacts, params
 from stages.artifacts import InputError, reading, run, whole
 from stages.build_embedding import draw_matrix
 from stages.model import build_model
@@ -59,11 +59,11 @@ def main() -> None:
     name = parser.parse_args().variant
     variant, train = settings.variants[name], settings.train
 
-    with reading(paths.split("train")):
-        sequences = np.load(paths.split("train") / "sequences.npy", mmap_mode="r")
-        labels = np.load(paths.split("train") / "labels.npy")
-    with reading(paths.embedding(variant.vectors)):
-        matrix = np.load(paths.embedding(variant.vectors))
+    with reading(artifacts.split("train")):
+        sequences = np.load(artifacts.split("train") / "sequences.npy", mmap_mode="r")
+        labels = np.load(artifacts.split("train") / "labels.npy")
+    with reading(artifacts.embedding(variant.vectors)):
+        matrix = np.load(artifacts.embedding(variant.vectors))
     check_enough(len(labels), train.samples, train.validation_samples)
 
     model = build_model(
@@ -77,7 +77,7 @@ def main() -> None:
     fit = compile_fit(model, train.optimizer, train.learning_rate, train.batch_size)
     histories = []
     with (
-        whole(paths.model(name)) as folder,
+        whole(artifacts.model(name)) as folder,
         tqdm(total=train.repeats * train.epochs, desc=f"train {name}", unit="epoch") as bar,
         ThreadPoolExecutor(THREADS) as pool,
     ):
@@ -104,9 +104,9 @@ def main() -> None:
 
         for repeat, (weights, history) in enumerate(pool.map(train_repeat, range(train.repeats))):
             model.set_weights(weights)
-            model.save_weights(folder / paths.weights(name, repeat).name)
+            model.save_weights(folder / artifacts.weights(name, repeat).name)
             histories += [{"repeat": repeat, "epoch": e, **row} for e, row in enumerate(history, 1)]
-    with whole(paths.training(name)) as partial:
+    with whole(artifacts.training(name)) as partial:
         pd.DataFrame(histories).round(6).to_csv(partial, index=False, lineterminator="\n")
 
 

@@ -18,8 +18,7 @@ import numpy as np
 import pytest
 
 from stages import artifacts, download, reviews
-from stages.artifacts import InputError
-from stages.packages import packaged_file
+from stages.artifacts import InputError, packaged_file
 from tests.conftest import edit_params
 
 

@@ -158,3 +158,14 @@ def test_the_official_train_split_has_the_published_vocabulary():
     assert pc.sum(table["count"]).as_py() == 5_942_841
     first = "the and a of to is br in it i this that"
     assert " ".join(table["word"][:12].to_pylist()) == first
+
+
+def test_one_review_may_be_100_megabytes():
+    texts = [pa.array(["word " * 20_000_000 + "end", "word"])]
+    counts = count_words(texts)
+    assert counts.to_pylist() == [
+        {"word": "word", "count": 20_000_001},
+        {"word": "end", "count": 1},
+    ]
+    [padded] = pad_texts(texts, counts["word"], num_words=10, maxlen=3)
+    assert padded.tolist() == [[1, 1, 2], [0, 0, 1]]
