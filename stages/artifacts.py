@@ -52,6 +52,9 @@ UNREADABLE = (
 )
 
 
+SMALL, MOST_EXPANSION = 64 << 20, 50  # aclImdb's archive holds 6 times its size
+
+
 class InputError(Exception):
     """Something the user can mend; the message says what was wrong, where, and what is right."""
 
@@ -102,6 +105,12 @@ def whole(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         remove(partial)
+
+
+def check_expansion(path: Path, n_bytes: int) -> None:
+    """Raise InputError if a file that holds so many bytes is out to fill memory or disk."""
+    if n_bytes > SMALL + MOST_EXPANSION * path.stat().st_size:
+        raise InputError(f"{path} holds more than {MOST_EXPANSION} times its size")
 
 
 def sha256_of(path: Path) -> str:

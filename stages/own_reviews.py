@@ -10,11 +10,12 @@ import polars as pl
 import pyarrow as pa
 from tqdm import tqdm
 
-from stages.artifacts import InputError, reading_input
+from stages.artifacts import InputError, check_expansion, reading_input
 from stages.params import ReviewSource
 
 SCHEMA = pa.schema([("split", pa.string()), ("label", pa.int8()), ("text", pa.string())])
 ROWS_AT_A_TIME = 10_000
+BLOCK_BYTES = 16 << 20
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
 
@@ -48,18 +49,28 @@ def read_frame(path: Path) -> pl.DataFrame:
         try:
             if suffix == "parquet":
                 return pl.read_parquet(path)
+            content = gunzipped(path) if path.suffix == ".gz" else path.read_bytes()
             if suffix in ("csv", "tsv"):
                 separator = "\t" if suffix == "tsv" else ","
                 return pl.read_csv(
-                    path, separator=separator, infer_schema=False, encoding="utf8-lossy"
+                    content, separator=separator, infer_schema=False, encoding="utf8-lossy"
                 )
-            with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-                content = file.read().decode("utf-8", "replace").encode()
+            content = content.decode("utf-8", "replace").encode()
             return pl.read_ndjson(content, infer_schema_length=None)
         except pl.exceptions.NoDataError:
             raise InputError(f"{path} is empty") from None
         except pl.exceptions.PolarsError as error:
             raise ValueError(f"as {suffix}: {error}") from None
+
+
+def gunzipped(path: Path) -> bytes:
+    """Read a gzipped file whole."""
+    content = bytearray()
+    with gzip.open(path) as file:
+        while block := file.read(BLOCK_BYTES):
+            content += block
+            check_expansion(path, len(content))
+    return bytes(content)
 
 
 def folder(path: Path, source: ReviewSource) -> pa.Table:

@@ -16,14 +16,13 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from tqdm import tqdm
 
-from stages.artifacts import InputError, packaged_file, reading_input
+from stages.artifacts import InputError, check_expansion, packaged_file, reading_input
 from stages.own_reviews import SCHEMA, folder, table
 from stages.params import ReviewSource
 
 TEST_FIFTH = 5  # the last 1 / 5 of each label is the test split of the package, which has none
 ACL_MEMBER = re.compile(r"(?:^|/)(train|test)/(neg|pos)/(\d+_\d+\.txt)$")
 MOST_MEMBERS = 250_000  # of an archive; aclImdb has 100,021
-MOST_EXPANSION = 50  # times its own size may an archive hold, beyond 64 MiB; aclImdb: 6 times
 WORD_INDEX = "imdb_word_index.json"
 INDEX_FROM = 3  # what Keras adds to an index, to make room for padding, start and unknown
 
@@ -90,13 +89,11 @@ def acl_folder(path: Path) -> Iterator[tuple[str, bytes]]:
 
 def acl_archive(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield the name and the content of each labelled review of an archive, read in place."""
-    most_bytes = (64 << 20) + MOST_EXPANSION * path.stat().st_size
     with reading_input(path), tarfile.open(path, "r|*") as archive:
         for n_members, member in enumerate(archive, 1):
             if n_members > MOST_MEMBERS:
                 raise InputError(f"{path} has more than {MOST_MEMBERS:,} members")
-            if archive.offset > most_bytes:
-                raise InputError(f"{path} holds more than {MOST_EXPANSION} times its size")
+            check_expansion(path, archive.offset)
             # Nothing is written anywhere, so where a name points does no harm.
             if member.isfile() and ACL_MEMBER.search(member.name):
                 yield member.name, archive.extractfile(member).read()
@@ -153,6 +150,7 @@ def read_npz(path: Path, name: str) -> np.ndarray:
         zipfile.ZipFile(path) as archive,
         archive.open(f"{name}.npy") as file,
     ):
+        check_expansion(path, archive.getinfo(f"{name}.npy").file_size)
         return read_npy(file)
 
 

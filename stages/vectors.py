@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from stages.artifacts import InputError, cores, packaged_file, reading_input
+from stages.artifacts import InputError, check_expansion, cores, packaged_file, reading_input
 
 BLOCK_BYTES = 4 << 20  # read at a time
 MOST = float(np.finfo(np.float32).max)
@@ -77,6 +77,7 @@ def vector_file(path: Path, dim: int | None = None) -> Iterator[Block]:
             file.readline()
         for block in (binary_blocks if layout.binary else text_blocks)(path, watched, layout):
             n_words += len(block.words)
+            check_expansion(path, file.tell())
             yield block
     if layout.n_words not in (None, n_words):
         raise InputError(f"{path}: its header promises {layout.n_words} words, it has {n_words}")

@@ -15,11 +15,15 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
-from stages import artifacts, download, reviews
+from stages import artifacts, download, own_reviews, reviews
 from stages.artifacts import InputError, packaged_file
-from tests.conftest import edit_params
+from tests import test_reviews, test_vectors
+from tests.conftest import PROJECT, edit_params
+
+SHARED = PROJECT.parent / "shared/data/aclImdb.tar.gz"
 
 
 @pytest.fixture
@@ -115,6 +119,13 @@ HOSTILE = {
     ),
     "not a number": ("fasttext", lambda path: path.write_text("1 2\na 1 nan\n"), "not a finite"),
     "a false header": ("word2vec", lambda path: path.write_text("9 2\na 1 2\n"), "promises 9"),
+    "bomb of vectors": (
+        "fasttext", lambda path: path.write_bytes(gzip.compress(b"a 1\n" * (20 << 20))), "50 times"
+    ),
+    "bomb of rows": (
+        "table", lambda path: path.write_bytes(gzip.compress(b"text,label\n" + bytes(80 << 20))),
+        "50 times",
+    ),
     "no vectors": ("glove-text", lambda path: path.write_bytes(bytes(2 << 20)), "line 1: no word"),
     "cut zip": ("glove-text", lambda path: path.write_bytes(b"PK\3\4" + bytes(99)), "line 1"),
     "cut gzip": (
@@ -129,7 +140,7 @@ def test_hostile_and_broken_input_is_one_line_and_leaves_everything_as_it_was(
 ):
     source, make, said = HOSTILE[fault]
     what = "vectors" if source in ("glove-text", "word2vec", "fasttext") else "reviews"
-    path = tmp_path / "input.csv"
+    path = tmp_path / ("input.csv.gz" if fault == "bomb of rows" else "input.csv")
     make(path)
     edit_params(
         landed, **{f"download__{what}__source": source, f"download__{what}__path": str(path)}
@@ -140,7 +151,7 @@ def test_hostile_and_broken_input_is_one_line_and_leaves_everything_as_it_was(
     assert said in caught.value.code
     assert "\n" not in caught.value.code
     assert contents(landed) == before
-    assert {child.name for child in tmp_path.iterdir()} == {"project", "input.csv"}
+    assert {child.name for child in tmp_path.iterdir()} == {"project", path.name}
 
 
 @pytest.mark.parametrize(
@@ -194,6 +205,66 @@ def test_reviews_and_vectors_land_from_urls_and_a_changed_file_is_noticed(
             land("vectors", monkeypatch)
         assert "as in data/downloads.json" in caught.value.code
         assert before.items() <= contents(landed).items()
+
+
+@pytest.mark.parametrize(
+    ("source", "make", "what"),
+    [
+        ("table", lambda path: test_reviews.write(path / "a.csv", test_reviews.a_frame()), 20),
+        ("folder", lambda path: path, 260),
+        ("aclimdb", lambda path: path, 260),
+        ("keras-imdb", lambda path: test_reviews.save_npz(path / "a.npz", test_reviews.INDICES), 8),
+        ("glove-text", lambda path: written(path, test_vectors.text()), 7),
+        ("word2vec", lambda path: written(path, test_vectors.binary()), 7),
+        ("fasttext", lambda path: written(path, gzip.compress(test_vectors.text("7 4\n"))), 7),
+    ],
+)
+def test_every_source_lands_from_parameters_alone(
+    landed, aclimdb, tmp_path, monkeypatch, capsys, source, make, what
+):
+    what_of = "reviews" if source in reviews.SOURCES else "vectors"
+    path = make(shutil.copytree(aclimdb, tmp_path / "input"))
+    edit_params(
+        landed, **{f"download__{what_of}__source": source, f"download__{what_of}__path": str(path)}
+    )
+    land(what_of, monkeypatch)
+    if what_of == "reviews":
+        table = pq.read_table("data/raw/reviews.parquet")
+        assert table.schema.equals(own_reviews.SCHEMA)
+        assert table.num_rows == what
+    else:
+        assert np.load("data/raw/vectors/matrix.npy").shape == (what, 4)
+
+
+def written(folder: Path, content: bytes) -> Path:
+    (folder / "vectors").write_bytes(content)
+    return folder / "vectors"
+
+
+def test_what_is_odd_but_readable_is_counted_and_said(landed, tmp_path, monkeypatch, capsys):
+    (tmp_path / "a.csv").write_bytes(b"text,label\nb\xffd,1\n,0\n" * 1 + b"good,1\nbad,0\n" * 20)
+    edit_params(
+        landed,
+        download__reviews__source="table",
+        download__reviews__path=str(tmp_path / "a.csv"),
+        download__vectors__path=str(written(tmp_path, b"a 1 2\nb 0 0\n")),
+    )
+    for what in ("reviews", "vectors"):
+        land(what, monkeypatch)
+    said = capsys.readouterr().out
+    assert "1 reviews hold U+FFFD, for what is not UTF-8" in said
+    assert "1 reviews are empty" in said
+    assert "1 vectors are zero" in said
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the official archive is not here")
+def test_the_official_archive_lands_over_http(landed, monkeypatch):
+    with serving(SHARED.parent) as site:
+        edit_params(landed, download__reviews__path=f"{site}/{SHARED.name}")
+        land("reviews", monkeypatch)
+    table = pq.read_table("data/raw/reviews.parquet")
+    assert table.group_by(["split", "label"]).aggregate([([], "count_all")]).num_rows == 4
+    assert 49_990 <= table.num_rows <= 50_000
 
 
 @contextmanager
