@@ -38,7 +38,7 @@ def test_the_metrics_have_the_agreed_keys(reproduced):
         assert list(evaluation[variant]) == ["accuracy", "log_loss", "roc_auc", "accuracy_std"]
     assert list(evaluation["gap"]) == ["pretrained-learned", "finetuned-learned"]
     for gap in evaluation["gap"].values():
-        assert list(gap) == ["accuracy", "accuracy_low", "accuracy_high"]
+        assert list(gap) == ["accuracy", "accuracy_low", "accuracy_high", "mcnemar_p"]
         assert gap["accuracy_low"] <= gap["accuracy"] <= gap["accuracy_high"]
     history = (reproduced / "metrics/training/learned.csv").read_text().splitlines()
     assert history[0] == "repeat,epoch,loss,accuracy,val_loss,val_accuracy"
