@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from tqdm import tqdm
 
 from stages import artifacts, params
 from stages.artifacts import InputError, reading, run, whole
@@ -138,8 +139,13 @@ def merge(parts: list[pa.Table]) -> pa.Table:
 
 def read_column(name: str, split: str) -> Iterator[pa.Array]:
     """Yield a column of the reviews of a split, piece by piece."""
-    with reading(artifacts.REVIEWS), pq.ParquetFile(artifacts.REVIEWS) as reviews:
+    with (
+        reading(artifacts.REVIEWS),
+        pq.ParquetFile(artifacts.REVIEWS) as reviews,
+        tqdm(total=reviews.metadata.num_rows, desc=f"{name}s, {split} split", delay=2) as bar,
+    ):
         for batch in reviews.iter_batches(ROWS_AT_A_TIME, columns=["split", name]):
+            bar.update(len(batch))
             yield batch.filter(pc.field("split") == split)[name]
 
 
