@@ -49,7 +49,8 @@ MEAN_HEAD = {"epochs": 1, "batch_size": 512, "optimizer": "adam", "learning_rate
 
 def prepare(folder: Path) -> None:
     """Write what both sides read: reviews.parquet, reviews.csv, glove.txt, tokens and labels."""
-    from stages import download, reviews, tokenize_pad, vectors
+    from stages import download, tokenize_pad
+    from stages.sources import reviews, vectors
 
     official = SHARED / "aclImdb.tar.gz"
     table = reviews.aclimdb(official) if official.exists() else reviews.imdb_package()
@@ -115,7 +116,8 @@ def tokenize(side: str, folder: Path) -> float:
 def vectors_text(side: str, folder: Path) -> float:
     """Read a GloVe text file: into a dictionary, or into words.txt and matrix.npy on disk."""
     if side == "ours":
-        from stages import download, vectors
+        from stages import download
+        from stages.sources import vectors
 
         out = folder / "out"
         out.mkdir(exist_ok=True)

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stages import artifacts, params
-from stages.artifacts import InputError, reading, run, whole, write_json
+from stages.shared import artifacts, params
+from stages.shared.artifacts import InputError, reading, run, whole, write_json
 
 INITIAL_LIMIT = 0.05  # of Keras' Embedding layer, which draws uniformly from -0.05 to 0.05
 MISSING_SHOWN = 20  # of the most frequent words without a vector

@@ -17,8 +17,9 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stages import artifacts, params, reviews, vectors
-from stages.artifacts import InputError, run, sha256_of, whole
+from stages.shared import artifacts, params
+from stages.shared.artifacts import InputError, run, sha256_of, whole
+from stages.sources import reviews, vectors
 
 ROWS_PER_GROUP = 10_000  # what a later stage reads at a time: some 13 MB of IMDB reviews
 NOT_UTF8 = "\ufffd"  # what stands where bytes were not UTF-8
@@ -32,7 +33,10 @@ def local_copy(what: str, source: params.Source) -> Path | None:
     if source.location is None:
         return None
     if source.is_url:
-        from stages.fetch import fetch, fetch_zip_member  # slow to import, and seldom needed
+        from stages.sources.fetch import (  # slow to import, and seldom needed
+            fetch,
+            fetch_zip_member,
+        )
 
         if what == "vectors" and source.location.endswith(".zip"):
             choose = partial(vectors.choose_member, source.location, source.dim)

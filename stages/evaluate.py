@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 from sklearn import metrics
 from tqdm import tqdm
 
-from stages import artifacts, figures, params
-from stages.artifacts import reading, run, whole, write_json
+from stages import figures
 from stages.model import build_model
+from stages.shared import artifacts, params
+from stages.shared.artifacts import reading, run, whole, write_json
 from stages.training import compile_predict
 from stages.uncertainty import mcnemar, paired_interval
 

@@ -10,7 +10,7 @@ from stages.backend import keras, tf
 
 from keras import layers, ops
 
-from stages.artifacts import InputError
+from stages.shared.artifacts import InputError
 
 # 64 filters of 5 tokens: enough for a few dozen phrases, small beside the embedding (5 * dim * 64).
 CONV_FILTERS, CONV_WIDTH = 64, 5

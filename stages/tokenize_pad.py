@@ -20,8 +20,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from stages import artifacts, params
-from stages.artifacts import InputError, reading, run, whole
+from stages.shared import artifacts, params
+from stages.shared.artifacts import InputError, reading, run, whole
 
 FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'  # the default of Keras' Tokenizer
 SPACE = ord(" ")

@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from stages import artifacts, params
-from stages.artifacts import InputError, reading, run, whole
 from stages.build_embedding import draw_matrix
 from stages.model import build_model
+from stages.shared import artifacts, params
+from stages.shared.artifacts import InputError, reading, run, whole
 from stages.training import History, Weights, compile_fit, initial_weights
 
 

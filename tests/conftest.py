@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from stages import reviews
+from stages.sources import reviews
 
 PROJECT = Path(__file__).parents[1]
 TRACKED = (".dvc/config", ".dvc/plots", ".dvcignore", ".gitignore", "data/.gitignore")

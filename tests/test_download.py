@@ -18,8 +18,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from stages import artifacts, download, own_reviews, reviews
-from stages.artifacts import InputError, packaged_file
+from stages import download
+from stages.shared import artifacts
+from stages.shared.artifacts import InputError, packaged_file
+from stages.sources import own_reviews, reviews
 from tests import test_reviews, test_vectors
 from tests.conftest import PROJECT, edit_params
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages import params
+from stages.shared import params
 
 STAGES = Path(__file__).parents[1] / "stages"
 COMMANDS = [
@@ -29,25 +29,24 @@ def lock(reproduced):
 
 
 def imported(module: str) -> set[str]:
-    """The modules of stages/ that a module imports, itself included, however deep."""
-    found, waiting = set(), [module]
+    """The files of stages/ that a module imports, itself included, however deep."""
+    found, waiting = set(), [f"stages.{module}"]
     while waiting:
-        name = waiting.pop()
-        if name in found:
+        path = f"{waiting.pop().replace('.', '/')}.py"
+        if path in found or not (STAGES.parent / path).exists():
             continue
-        found.add(name)
-        for node in ast.walk(ast.parse((STAGES / f"{name}.py").read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module == "stages":
-                waiting += [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("stages."):
-                waiting.append(node.module.split(".")[1])
+        found.add(path)
+        for node in ast.walk(ast.parse((STAGES.parent / path).read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("stages"):
+                waiting += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     return found
 
 
 @pytest.mark.parametrize(("stage", "module", "arguments"), COMMANDS)
 def test_a_stage_depends_on_exactly_the_code_that_it_imports(lock, stage, module, arguments):
     listed = {dep["path"] for dep in lock[stage]["deps"] if dep["path"].startswith("stages/")}
-    assert listed == {f"stages/{name}.py" for name in imported(module)}
+    # Of what lies in a folder of stages/, the folder is the dependency.
+    assert listed == {"/".join(path.split("/")[:2]) for path in imported(module)}
 
 
 class Recorder:

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import pytest
 
-from stages import fetch as fetching
-from stages.artifacts import InputError
-from stages.fetch import fetch, fetch_zip_member, is_url
+from stages.shared.artifacts import InputError
+from stages.sources import fetch as fetching
+from stages.sources.fetch import fetch, fetch_zip_member, is_url
 
 CONTENT = random.Random(0).randbytes(200_000)
 OTHER = random.Random(1).randbytes(200_000)
@@ -340,7 +340,7 @@ def test_a_killed_download_goes_on_in_another_process(site):
 
 def test_a_full_disk_is_named_and_what_has_arrived_is_kept(site):
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))"
-    call = f"from stages.artifacts import run; run(lambda: fetching.fetch({site.url!r}))"
+    call = f"from stages.shared.artifacts import run; run(lambda: fetching.fetch({site.url!r}))"
     process = child(f"{limit}\n{call}")
     said = process.communicate()[1]
     assert process.returncode == 1

@@ -5,8 +5,8 @@ from stages.backend import keras
 import numpy as np
 import pytest
 
-from stages.artifacts import InputError
 from stages.model import CONV_WIDTH, ConvByProduct, build_model
+from stages.shared.artifacts import InputError
 
 
 def test_the_mean_is_over_real_tokens_and_padding_alone_gives_zeros():

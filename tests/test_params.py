@@ -8,8 +8,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stages import params
-from stages.artifacts import InputError
+from stages.shared import params
+from stages.shared.artifacts import InputError
 from stages.training import SUPPORTED
 
 

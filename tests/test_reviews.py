@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages import own_reviews, params, reviews
-from stages.artifacts import InputError
-from stages.own_reviews import folder, table
+from stages.shared import params
+from stages.shared.artifacts import InputError
+from stages.sources import own_reviews, reviews
+from stages.sources.own_reviews import folder, table
 
 ROWS = [("bad film", 0), ('good, "very" good', 1), ("line\nend", 0), ("é…", 1)] * 5
 

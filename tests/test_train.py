@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stages.artifacts import InputError
+from stages.shared.artifacts import InputError
 from stages.train import check_enough, draw_orders, draw_rows
 
 

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages import download, vectors
-from stages.artifacts import InputError
+from stages import download
+from stages.shared.artifacts import InputError
+from stages.sources import vectors
 
 WORDS = ["the", "film", "don't", "…", '"', "#", "null"]
 MATRIX = np.random.default_rng(0).normal(size=(len(WORDS), 4)).astype(np.float32)

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from stages.artifacts import InputError, check_expansion, cores, packaged_file, reading_input
+from stages.shared.artifacts import InputError, check_expansion, cores, packaged_file, reading_input
 
 BLOCK_BYTES = 4 << 20  # read at a time
 MOST = float(np.finfo(np.float32).max)

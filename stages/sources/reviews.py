@@ -16,9 +16,9 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from tqdm import tqdm
 
-from stages.artifacts import InputError, check_expansion, packaged_file, reading_input
-from stages.own_reviews import SCHEMA, folder, table
-from stages.params import ReviewSource
+from stages.shared.artifacts import InputError, check_expansion, packaged_file, reading_input
+from stages.shared.params import ReviewSource
+from stages.sources.own_reviews import SCHEMA, folder, table
 
 TEST_FIFTH = 5  # the last 1 / 5 of each label is the test split of the package, which has none
 ACL_MEMBER = re.compile(r"(?:^|/)(train|test)/(neg|pos)/(\d+_\d+\.txt)$")
@@ -166,7 +166,7 @@ def read_npy(file: BinaryIO) -> np.ndarray:
 def beside(path: Path, source: ReviewSource, name: str) -> Path:
     """Find the file of that name where `path` comes from."""
     if source.is_url:
-        from stages.fetch import fetch
+        from stages.sources.fetch import fetch
 
         return fetch(urljoin(source.location, name))
     return path.with_name(name)

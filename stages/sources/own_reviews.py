@@ -10,8 +10,8 @@ import polars as pl
 import pyarrow as pa
 from tqdm import tqdm
 
-from stages.artifacts import InputError, check_expansion, reading_input
-from stages.params import ReviewSource
+from stages.shared.artifacts import InputError, check_expansion, reading_input
+from stages.shared.params import ReviewSource
 
 SCHEMA = pa.schema([("split", pa.string()), ("label", pa.int8()), ("text", pa.string())])
 ROWS_AT_A_TIME = 10_000

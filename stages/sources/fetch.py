@@ -28,8 +28,8 @@ from tqdm import tqdm
 from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError, ReadTimeoutError
 from urllib3.util import Retry
 
-from stages.artifacts import DOWNLOADS, InputError, remove, sha256_of, write_json
-from stages.artifacts import DOWNLOADS_RECORD as RECORD  # tracked by Git
+from stages.shared.artifacts import DOWNLOADS, InputError, remove, sha256_of, write_json
+from stages.shared.artifacts import DOWNLOADS_RECORD as RECORD  # tracked by Git
 
 CONNECT_TIMEOUT = 15  # seconds
 READ_TIMEOUT = 60  # seconds in which not a byte arrives

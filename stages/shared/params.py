@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from stages import artifacts
-from stages.artifacts import InputError
+from stages.shared import artifacts
+from stages.shared.artifacts import InputError
 
 MOST = 2**31 - 1  # rows and indices are int32
 PositiveInt = Annotated[int, Field(ge=1, le=MOST)]
