@@ -312,7 +312,7 @@ def test_a_part_that_was_complete_is_not_downloaded_again(site, monkeypatch):
 
 def child(code: str) -> subprocess.Popen:
     """Run code that has `fetching` in another process."""
-    code = f"from stages import fetch as fetching\n{code}"
+    code = f"from stages.sources import fetch as fetching\n{code}"
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     return subprocess.Popen(
         [sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True
