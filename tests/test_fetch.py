@@ -22,7 +22,7 @@ import pytest
 
 from stages.shared.artifacts import InputError
 from stages.sources import fetch as fetching
-from stages.sources.fetch import fetch, fetch_zip_member, is_url
+from stages.sources.fetch import fetch, fetch_zip_member
 
 CONTENT = random.Random(0).randbytes(200_000)
 OTHER = random.Random(1).randbytes(200_000)
@@ -155,11 +155,6 @@ def refusal(call, *arguments) -> str:
         call(*arguments)
     assert "\n" not in str(caught.value)
     return str(caught.value)
-
-
-def test_a_url_is_told_from_a_path():
-    assert is_url("http://host/file") and is_url("HTTPS://host/file")
-    assert not any(map(is_url, [None, "inputs/file", "ftp://host/file", Path("http://host/file")]))
 
 
 def test_a_file_is_downloaded_once_and_recorded(site):

@@ -38,8 +38,11 @@ def keys(content: dict, prefix: str = "") -> list[str]:
     return own + [k for key, value in nested for k in keys(value, f"{prefix}{key}.")]
 
 
+PARAMS = Path(__file__).parents[1] / "params.yaml"
+
+
 def default() -> dict:
-    return yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
+    return yaml.safe_load(PARAMS.read_text())
 
 
 KEYS = keys(default())
@@ -156,3 +159,12 @@ def test_a_file_that_holds_no_parameters_is_refused_in_one_line(tmp_path, conten
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(InputError, match="No such file"):
         params.load(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("path", "is_url"),
+    [("http://a/b", True), ("HTTPS://a/b", True), ("a/b", False), ("ftp://a/b", False)],
+)
+def test_a_url_is_told_from_a_path(path, is_url):
+    source = params.load(PARAMS).download.vectors.model_copy(update={"path": path})
+    assert source.is_url is is_url

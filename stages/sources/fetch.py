@@ -64,11 +64,6 @@ class Version(NamedTuple):
 UNKNOWN = Version()
 
 
-def is_url(path: str | Path | None) -> bool:
-    """Say whether a string is an http or https URL; a Path never is, for it loses a slash."""
-    return isinstance(path, str) and re.match("https?://", path, re.IGNORECASE) is not None
-
-
 def fetch(url: str, sha256: str | None = None) -> Path:
     """Find the content of a URL under data/downloads/, downloading it unless it lies there.
 
