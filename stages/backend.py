@@ -1,8 +1,8 @@
 """Keras and TensorFlow, set up; import this module before anything else that imports them.
 
-The same model and data give the same bytes on any number of cores, and on x86-64 processors with
-AVX2 whether or not they have AVX-512. For that, matrix products are split among THREADS wherever
-they run, since the split decides the order of a sum, and no code uses instructions beyond AVX2.
+The same model and data give the same bytes on any number of cores of a processor. For that, matrix
+products are split among THREADS wherever they run, since the split decides the order of a sum. No
+code uses instructions beyond AVX2; another kind of processor may still split a product elsewhere.
 """
 
 import os
