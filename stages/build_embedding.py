@@ -1,10 +1,10 @@
 """Build the matrices that a variant's Embedding layer can start from.
 
-In:  data/sequences/vocabulary.parquet and data/raw/vectors/.
-Out: data/embeddings/random.npy and glove.npy, (num_words, dim) float32: row 0 is padding and zero,
-     row i belongs to the word of index i; a word without a vector has a zero row in glove.npy.
+In:  data/sequences/vocabulary.parquet, data/sequences/train/ and data/raw/vectors/.
+Out: data/embeddings/<name>.npy for each name under `embed`, (num_words + num_bigrams, dim) float32:
+     row 0 is padding and zero, row i belongs to index i, a word without a vector has zeros.
      metrics/coverage.json: which share of the vocabulary, and of the tokens, has a vector.
-Parameters: embed, tokenize.num_words, seed.
+Parameters: embed, tokenize.num_words, tokenize.num_bigrams, seed.
 """
 
 import numpy as np
@@ -12,22 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from stages.draws import draw_matrix
 from stages.shared import artifacts, params
 from stages.shared.artifacts import InputError, reading, run, whole, write_json
 
-INITIAL_LIMIT = 0.05  # of Keras' Embedding layer, which draws uniformly from -0.05 to 0.05
 MISSING_SHOWN = 20  # of the most frequent words without a vector
-
-
-def draw_matrix(num_words: int, dim: int, seed: int) -> np.ndarray:
-    """Draw an embedding matrix, (num_words, dim) float32, as Keras' Embedding layer initializes.
-
-    Unlike there, row 0 is zero: it stands for padding, in every matrix of this project.
-    """
-    matrix = np.random.default_rng(seed).random((num_words, dim), dtype=np.float32)
-    matrix = (2 * matrix - 1) * np.float32(INITIAL_LIMIT)
-    matrix[0] = 0
-    return matrix
 
 
 def find_rows(words: pa.Array, vector_words: pa.Array) -> np.ndarray:
@@ -36,13 +25,31 @@ def find_rows(words: pa.Array, vector_words: pa.Array) -> np.ndarray:
     return pc.fill_null(rows, -1).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
-def look_up(rows: np.ndarray, vectors: np.ndarray, num_words: int) -> np.ndarray:
-    """Gather the vectors of the vocabulary, (num_words, dim) float32; touches those rows alone."""
+def look_up(rows: np.ndarray, vectors: np.ndarray, num_words: int, n_ids: int) -> np.ndarray:
+    """Gather the vectors of the vocabulary, (n_ids, dim) float32; touches those rows alone."""
     rows = rows[: num_words - 1]
     known = rows >= 0
-    matrix = np.zeros((num_words, vectors.shape[1]), dtype=np.float32)
+    matrix = np.zeros((n_ids, vectors.shape[1]), dtype=np.float32)
     matrix[1 : len(rows) + 1][known] = vectors[rows[known]]
     return matrix
+
+
+def fitted(embed: params.Embed, glove: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """Fit the matrices that `embed` asks for to the train split, as wide as it says."""
+    from stages import domain  # scikit-learn takes a second to import, and most runs don't need it
+
+    with reading(artifacts.split("train")):
+        sequences = np.load(artifacts.split("train") / "sequences.npy", mmap_mode="r")
+    counts = domain.count_tokens(sequences, len(glove))
+    matrices = {}
+    for name in ("domain", "adapted"):
+        if section := getattr(embed, name):
+            vectors = domain.fit_vectors(counts, section.dim, seed)
+            matrices[name] = domain.centred(vectors, counts)
+    if "adapted" in matrices:
+        pretrained = domain.centred(glove, counts)
+        matrices["adapted"] = domain.beside(pretrained, matrices["adapted"])
+    return matrices
 
 
 def coverage(words: pa.Array, counts: np.ndarray, rows: np.ndarray, num_words: int) -> dict:
@@ -64,7 +71,8 @@ def coverage(words: pa.Array, counts: np.ndarray, rows: np.ndarray, num_words: i
 
 def main() -> None:
     settings = params.load()
-    num_words = settings.tokenize.num_words
+    num_words, embed = settings.tokenize.num_words, settings.embed
+    n_ids = num_words + settings.tokenize.num_bigrams
     with reading(artifacts.VOCABULARY):
         vocabulary = pq.read_table(artifacts.VOCABULARY)
     with reading(artifacts.VECTORS):
@@ -79,12 +87,15 @@ def main() -> None:
     rows = find_rows(words, pa.array(vector_words, pa.string()))
     covered = coverage(words, vocabulary["count"].to_numpy(), rows, num_words)
     matrices = {
-        "random": draw_matrix(num_words, settings.embed.random.dim, settings.seed),
-        "glove": look_up(rows, vectors, num_words),
+        "random": draw_matrix(n_ids, embed.random.dim, settings.seed),
+        "glove": look_up(rows, vectors, num_words, n_ids),
     }
-    for name, matrix in matrices.items():
-        with whole(artifacts.embedding(name)) as partial, partial.open("wb") as file:
-            np.save(file, matrix)
+    if embed.domain or embed.adapted:
+        matrices |= fitted(embed, matrices["glove"], settings.seed)
+    with whole(artifacts.EMBEDDINGS) as folder:
+        folder.mkdir()
+        for name, matrix in matrices.items():
+            np.save(folder / artifacts.embedding(name).name, matrix)
     write_json(artifacts.COVERAGE, covered)
     print(
         f"{covered['words_kept_with_vector']:,} of the {covered['words_kept']:,} words kept have a"

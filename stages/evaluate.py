@@ -1,11 +1,13 @@
 """Score every variant on the test split, and compare each with `learned`.
 
-In:  data/sequences/test/, data/models/ and metrics/training/.
+In:  data/models/ and metrics/training/, and what they were trained and are tested on.
 Out: data/predictions/test.parquet: variant, repeat, review, label, probability.
      metrics/evaluation.json, and for plots history.csv, roc.csv, confusion.csv and figures/.
-Parameters: model, train.repeats, variants.
+     data/report/: what lies under the report, a table each; metrics/report.md and report.html.
+Parameters: all; the report lists them.
 """
 
+import json
 from functools import cache, partial
 from pathlib import Path
 
@@ -13,19 +15,21 @@ import h5py
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sklearn import metrics
 from tqdm import tqdm
 
-from stages import figures
+from stages import errors, figures, report, words
 from stages.model import build_model
+from stages.report import REFERENCE
 from stages.shared import artifacts, params
 from stages.shared.artifacts import reading, run, whole, write_json
 from stages.training import compile_predict
 from stages.uncertainty import mcnemar, paired_interval
 
-REFERENCE = "learned"
 DIGITS = 4  # of a metric: repeats differ in the second digit
+REVIEWS_SHOWN = 10  # of each kind of disagreement
 ROC_POINTS = 101  # false positive rates, evenly spaced, at which a mean ROC is given
 
 
@@ -103,11 +107,13 @@ def mean_history(history: pd.DataFrame) -> pd.DataFrame:
         "train": means[["epoch", "loss", "accuracy"]],
         "validation": means[["epoch", *validation]].rename(columns=validation),
     }
-    return pd.concat(splits, names=["split"]).reset_index("split").round(6)
+    return pd.concat(splits, names=["split"]).reset_index("split").dropna().round(6)
 
 
 def by_variant(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Stack one table per variant, its name in the first column."""
+    if not tables:
+        return pd.DataFrame()
     return pd.concat(tables, names=["variant"]).reset_index("variant")
 
 
@@ -147,6 +153,32 @@ def predictions_table(labels: np.ndarray, probabilities: dict[str, np.ndarray]) 
     return pa.concat_tables(parts).unify_dictionaries()
 
 
+def read_words() -> np.ndarray:
+    """Read the word of each row of a matrix, padding first: (n_words + 1,) of str."""
+    with reading(artifacts.VOCABULARY):
+        return np.array(["", *pq.read_table(artifacts.VOCABULARY)["word"].to_pylist()], object)
+
+
+def read_texts() -> pa.ChunkedArray:
+    """Read the texts of the test split, in order."""
+    with reading(artifacts.REVIEWS):
+        return pq.read_table(
+            artifacts.REVIEWS, columns=["text"], filters=pc.field("split") == "test"
+        )["text"]
+
+
+def read_matrices(settings: params.Params) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Read the words' rows of each variant's matrix, as repeat 0 started and as it ended."""
+    matrices = {}
+    for name, variant in settings.variants.items():
+        with reading(artifacts.embedding(variant.vectors)):
+            initial = np.load(artifacts.embedding(variant.vectors))
+        with reading(artifacts.weights(name, 0)), h5py.File(artifacts.weights(name, 0)) as file:
+            trained = file["layers/embedding/vars/0"][:]
+        matrices[name] = tuple(m[: settings.tokenize.num_words] for m in (initial, trained))
+    return matrices
+
+
 def main() -> None:
     settings = params.load()
     with reading(artifacts.split("test")):
@@ -175,6 +207,29 @@ def main() -> None:
         if name != REFERENCE
     }
     histories = {name: pd.read_csv(artifacts.training(name)) for name in settings.variants}
+    with reading(artifacts.split("train")):
+        train_sequences = np.load(artifacts.split("train") / "sequences.npy", mmap_mode="r")
+        train_labels = np.load(artifacts.split("train") / "labels.npy")
+    with reading(artifacts.COVERAGE):
+        coverage = json.loads(artifacts.COVERAGE.read_text("utf-8"))
+    names, texts, matrices = read_words(), read_texts(), read_matrices(settings)
+    telling = words.telling_words(train_sequences, train_labels, settings.tokenize.num_words)
+    n_words = pc.list_value_length(pc.utf8_split_whitespace(texts)).to_numpy()
+    tables = {
+        "neighbours": by_variant(words.neighbours(matrices, telling, names)),
+        "moved": by_variant(words.moved(matrices, names)),
+        "calibration": by_variant(
+            {name: errors.calibration(labels, rows) for name, rows in probabilities.items()}
+        ),
+        "lengths": by_variant(
+            {name: errors.by_length(n_words, labels, rows) for name, rows in probabilities.items()}
+        ),
+    }
+    if "pretrained" in probabilities:
+        pair = probabilities[REFERENCE], probabilities["pretrained"]
+        shown = errors.disagreements(labels, *pair, REVIEWS_SHOWN)
+        shown["text"] = [errors.ending(texts[row].as_py()) for row in shown["review"]]
+        tables["disagreements"] = shown
 
     with whole(artifacts.PREDICTIONS) as unfinished:
         pq.write_table(predictions_table(labels, probabilities), unfinished, compression="zstd")
@@ -191,6 +246,21 @@ def main() -> None:
         for measure in ("accuracy", "loss"):
             figures.history(histories, measure, folder / f"{measure}.png")
         figures.comparison(scores, evaluation["gap"], folder / "comparison.png")
+        figures.words(*words.picture(matrices, telling, names), folder / "words.png")
+        for name, draw in (("calibration", figures.calibration), ("lengths", figures.lengths)):
+            draw(dict(iter(tables[name].groupby("variant", sort=False))), folder / f"{name}.png")
+    with whole(artifacts.REPORT_TABLES) as folder:
+        folder.mkdir()
+        for name, table in tables.items():
+            table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+    accounts = {"train_reviews": len(train_labels), "test_reviews": len(labels)}
+    page = report.markdown(settings, evaluation, coverage, accounts, tables)
+    for path, content in (
+        (artifacts.REPORT, page),
+        (artifacts.REPORT.with_suffix(".html"), report.html(page, artifacts.REPORT.parent)),
+    ):
+        with whole(path) as unfinished:
+            unfinished.write_text(content, encoding="utf-8")
     write_json(artifacts.EVALUATION, evaluation)
 
 

@@ -1,5 +1,6 @@
 """Figures, drawn with matplotlib; each function takes tables and writes one PNG."""
 
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib
@@ -9,7 +10,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-TRAIN_COLOR, VALIDATION_COLOR = "#0072B2", "#D55E00"  # Okabe and Ito (2008): safe for colour-blind
+# Okabe and Ito (2008): safe for colour-blind
+COLORS = TRAIN_COLOR, VALIDATION_COLOR, *_ = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
 DPI = 100
 
 
@@ -24,6 +26,8 @@ def history(histories: dict[str, pd.DataFrame], measure: str, path: Path) -> Non
             (measure, TRAIN_COLOR, "training"),
             (f"val_{measure}", VALIDATION_COLOR, "validation"),
         ):
+            if table[column].isna().all():  # trained without validation reviews
+                continue
             runs = table.pivot(index="epoch", columns="repeat", values=column)
             axis.plot(runs, color=color, linewidth=0.7, alpha=0.5)
             axis.plot(runs.mean(axis=1), color=color, linewidth=2.4, label=f"{label}, mean")
@@ -75,6 +79,79 @@ def comparison(scores: dict[str, pd.DataFrame], gap: dict[str, dict], path: Path
     for axis in (left, right):
         axis.grid(alpha=0.25)
     figure.suptitle("Test accuracy by start of the embedding")
+    save(figure, path)
+
+
+def words(
+    places: dict[str, tuple[np.ndarray, np.ndarray]],
+    names: list[str],
+    positive: np.ndarray,
+    path: Path,
+) -> None:
+    """Draw words before and after training, a column per variant: (n_words, 2) each.
+
+    `positive`, (n_words,) bool, are the words that speak for label 1.
+    """  # fmt: skip
+    figure, axes = plt.subplots(
+        2, len(places), figsize=(4.4 * len(places) + 0.4, 8.4), squeeze=False, layout="constrained"
+    )
+    for column, (variant, phases) in zip(axes.T, places.items(), strict=True):
+        for axis, phase, points in zip(column, ("before", "after"), phases, strict=True):
+            for of, color in ((positive, TRAIN_COLOR), (~positive, VALIDATION_COLOR)):
+                axis.scatter(*points[of].T, color=color, s=9)
+            for name, (x, y), of_positive in zip(names, points, positive, strict=True):
+                axis.annotate(
+                    name, (x, y), (2, 2), textcoords="offset points", fontsize="small",
+                    color=TRAIN_COLOR if of_positive else VALIDATION_COLOR,
+                )  # fmt: skip
+            axis.set_title(f"{variant}, {phase} training")
+            axis.set_xlabel("first principal component")
+            axis.set_ylabel("second principal component")
+            axis.margins(0.12)
+            axis.grid(alpha=0.25)
+    handles = [
+        plt.Line2D([], [], color=color, marker="o", linestyle="", markersize=4)
+        for color in (TRAIN_COLOR, VALIDATION_COLOR)
+    ]
+    figure.legend(
+        handles, ["speaks for label 1", "speaks for label 0"], loc="outside lower center", ncols=2
+    )
+    figure.suptitle("Vectors of the most telling words (repeat 0)")
+    save(figure, path)
+
+
+def calibration(tables: dict[str, pd.DataFrame], path: Path) -> None:
+    """Draw the share of label 1 over the probability that was predicted."""
+    figure, axis = plt.subplots(figsize=(5.6, 5.2), layout="constrained")
+    axis.plot([0, 1], [0, 1], color="black", linewidth=0.8, linestyle=":", label="calibrated")
+    for color, (variant, table) in zip(cycle(COLORS), tables.items(), strict=False):
+        axis.plot(
+            table["predicted"], table["positive"], color=color, marker="o", markersize=4,
+            label=variant,
+        )  # fmt: skip
+    axis.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    axis.set_xlabel("predicted probability of label 1 (mean of a tenth of the predictions)")
+    axis.set_ylabel("share of label 1 among them")
+    axis.grid(alpha=0.25)
+    axis.legend()
+    figure.suptitle("Calibration on the test split, all repeats")
+    save(figure, path)
+
+
+def lengths(tables: dict[str, pd.DataFrame], path: Path) -> None:
+    """Draw accuracy by the length of the review, a line per variant."""
+    figure, axis = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
+    for color, (variant, table) in zip(cycle(COLORS), tables.items(), strict=False):
+        axis.plot(range(len(table)), table["accuracy"], color=color, marker="o", label=variant)
+    axis.set_xticks(
+        range(len(table)),
+        [f"{a:,} to {b:,}" for a, b in zip(table["words_from"], table["words_to"], strict=True)],
+    )
+    axis.set_xlabel("words in the review (each group about as many reviews)")
+    axis.set_ylabel("accuracy on the test split")
+    axis.grid(alpha=0.25)
+    axis.legend()
+    figure.suptitle("Test accuracy by length of the review, mean over repeats")
     save(figure, path)
 
 

@@ -2,8 +2,9 @@
 
 In:  data/raw/reviews.parquet.
 Out: data/sequences/train/ and test/: sequences.npy (n_reviews, maxlen) int32, 0 is padding, and
-     labels.npy (n_reviews,) int8.
+     labels.npy (n_reviews,) int8. With bigrams, theirs follow the maxlen words: maxlen - 1 more.
      data/sequences/vocabulary.parquet: every word of the train split and its count, by index.
+     data/sequences/bigrams.parquet: the pairs of words that are read too, by index.
 Parameters: tokenize.
 
 The words, their order, the ids and the padding are those of Keras' `Tokenizer(num_words)` and
@@ -20,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from stages import bigrams
 from stages.shared import artifacts, params
 from stages.shared.artifacts import InputError, reading, run, whole
 
@@ -155,22 +157,32 @@ def main() -> None:
     if len(vocabulary) == 0:
         raise InputError(f"{artifacts.REVIEWS}: the train split holds no words")
     words = vocabulary["word"].combine_chunks()
+    num_words, maxlen = settings.num_words, settings.maxlen
+    kept = pa.array([], pa.int64())
     for split in ("train", "test"):
         labels = np.concatenate([piece.to_numpy() for piece in read_column("label", split)])
         with whole(artifacts.split(split)) as folder:
             folder.mkdir()
             np.save(folder / "labels.npy", labels)
+            width = maxlen + (maxlen - 1 if settings.num_bigrams else 0)
             sequences = np.lib.format.open_memmap(
-                folder / "sequences.npy", "w+", np.int32, (len(labels), settings.maxlen)
+                folder / "sequences.npy", "w+", np.int32, (len(labels), width)
             )
             start = 0
-            for block in pad_texts(
-                read_column("text", split), words, settings.num_words, settings.maxlen
-            ):
-                sequences[start : start + len(block)] = block
+            for block in pad_texts(read_column("text", split), words, num_words, maxlen):
+                sequences[start : start + len(block), :maxlen] = block
                 start += len(block)
-    with whole(artifacts.VOCABULARY) as partial:
-        pq.write_table(vocabulary, partial, compression="zstd")
+            if settings.num_bigrams:
+                in_words = sequences[:, :maxlen]
+                if split == "train":
+                    kept = bigrams.most_frequent(in_words, num_words, settings.num_bigrams)
+                for rows in bigrams.blocks(in_words):
+                    sequences[rows, maxlen:] = bigrams.ids(in_words[rows], num_words, kept)
+    first, second = np.divmod(kept.to_numpy(), num_words)
+    pairs = pa.table({"first": words.take(first - 1), "second": words.take(second - 1)})
+    for path, table in ((artifacts.VOCABULARY, vocabulary), (artifacts.BIGRAMS, pairs)):
+        with whole(path) as partial:
+            pq.write_table(table, partial, compression="zstd")
     print(
         f"{len(words):,} distinct words, {pc.sum(vocabulary['count']).as_py():,} tokens to train on"
     )

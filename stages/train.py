@@ -9,6 +9,7 @@ Parameters: seed, model, train, variants.<variant>.
 import argparse
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from stages.backend import THREADS
 
@@ -16,30 +17,17 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from stages.build_embedding import draw_matrix
+from stages.draws import draw_matrix, draw_orders, draw_rows
 from stages.model import build_model
 from stages.shared import artifacts, params
 from stages.shared.artifacts import InputError, reading, run, whole
-from stages.training import History, Weights, compile_fit, initial_weights
+from stages.training import History, Weights, compile_fit, drop_words, initial_weights
 
 
-def draw_rows(
-    n_reviews: int, samples: int, validation_samples: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the rows to train on, (samples,) int, and to validate on, (validation_samples,) int.
-
-    They don't overlap; of one seed, a larger draw holds the smaller one, and as long as
-    validation_samples stays, every draw is validated on the same reviews.
-    """
-    order = np.random.default_rng((seed, 0)).permutation(n_reviews)
-    return order[:samples], order[n_reviews - validation_samples :]
-
-
-def draw_orders(samples: int, epochs: int, seed: int) -> Iterator[np.ndarray]:
-    """Draw the order of the samples, (samples,) int, for each epoch."""
-    generator = np.random.default_rng((seed, 1))
-    for _ in range(epochs):
-        yield generator.permutation(samples)
+def learning_rates(rate: float, schedule: str, epochs: int) -> Iterator[float]:
+    """Give the learning rate of each epoch; `linear` would end at zero after the last one."""
+    for epoch in range(epochs):
+        yield rate * (1 - epoch / epochs) if schedule == "linear" else rate
 
 
 def check_enough(n_reviews: int, samples: int, validation_samples: int) -> None:
@@ -100,14 +88,16 @@ def main() -> None:
                 labels[val_rows],
                 draw_orders(train.samples, train.epochs, seed),
                 show,
+                partial(drop_words, train.word_dropout, np.random.default_rng((seed, 2))),
+                learning_rates(train.learning_rate, train.schedule, train.epochs),
             )
 
         for repeat, (weights, history) in enumerate(pool.map(train_repeat, range(train.repeats))):
             model.set_weights(weights)
             model.save_weights(folder / artifacts.weights(name, repeat).name)
             histories += [{"repeat": repeat, "epoch": e, **row} for e, row in enumerate(history, 1)]
-    with whole(artifacts.training(name)) as partial:
-        pd.DataFrame(histories).round(6).to_csv(partial, index=False, lineterminator="\n")
+    with whole(artifacts.training(name)) as unfinished:
+        pd.DataFrame(histories).round(6).to_csv(unfinished, index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ does on JAX and PyTorch and Keras 2 did. Keras 3 on TensorFlow sums the squares 
 
 from collections.abc import Callable, Iterable
 from functools import cache
+from itertools import repeat
 from threading import Lock
 
 from stages.backend import keras, tf
@@ -77,11 +78,32 @@ def token_shares(x: np.ndarray, num_words: int) -> csr_array:
     return table
 
 
+def drop_words(
+    rate: float, generator: np.random.Generator, reviews: np.ndarray | csr_array
+) -> np.ndarray | csr_array:
+    """Leave out each word of what `prepare` returned with probability `rate`.
+
+    Of a mean, a word goes with all its occurrences in a review, and the mean is that of the words
+    that stay (Iyyer et al., "Deep unordered composition rivals syntactic methods for text
+    classification", ACL 2015, 1681-1691, section 3.2).
+    """
+    if not rate:
+        return reviews
+    if isinstance(reviews, np.ndarray):
+        return np.where(generator.random(reviews.shape, np.float32) < rate, 0, reviews)
+    kept = reviews.copy()
+    kept.data[generator.random(kept.nnz, np.float32) < rate] = 0
+    kept.eliminate_zeros()
+    kept.data /= np.repeat(kept.sum(axis=1), np.diff(kept.indptr))
+    return kept
+
+
 def in_batches(values: np.ndarray, batch_size: int) -> np.ndarray:
-    """(n, ...) -> (batches, batch_size, ...); zeros fill the last batch."""
-    filled = np.zeros((-(-len(values) // batch_size) * batch_size, *values.shape[1:]), values.dtype)
+    """(n, ...) -> (batches, batch_size, ...), one batch at least; zeros fill the last one."""
+    n_batches = max(-(-len(values) // batch_size), 1)
+    filled = np.zeros((n_batches * batch_size, *values.shape[1:]), values.dtype)
     filled[: len(values)] = values
-    return filled.reshape(-1, batch_size, *values.shape[1:])
+    return filled.reshape(n_batches, batch_size, *values.shape[1:])
 
 
 def stacked(rows: list[np.ndarray], width: int, filler: int = 0) -> np.ndarray:
@@ -235,18 +257,24 @@ def compile_fit(
         y_val: np.ndarray,
         orders: Iterable[np.ndarray],
         on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
+        drop: Callable[[np.ndarray | csr_array], np.ndarray | csr_array] = lambda reviews: reviews,
+        rates: Iterable[float] = repeat(learning_rate),
     ) -> tuple[Weights, History]:
         """Trains one epoch per order, from `initial` weights and a fresh optimizer.
 
         x (n, maxlen) int32, y (n,) 0 or 1; each of `orders` is a permutation (n,) int of the rows.
-        `on_epoch` gets each row of the history: loss, accuracy, val_loss, val_accuracy.
+        `on_epoch` gets each row of the history: loss, accuracy, val_loss, val_accuracy, the latter
+        two NaN without validation reviews. `drop` leaves out words, anew in each epoch; `rates`
+        are the learning rates of the epochs.
         """
         reviews, y, y_val = prepare(model, x), np.float32(y), np.float32(y_val)
         validation = cut(prepare(model, x_val), y_val, SCORING_BATCH)
         validation = tf.nest.map_structure(tf.constant, validation)
         state, history = start(initial), []
-        for order in orders:
-            batches = cut(reviews[order], y[order], batch_size, widths["ids"])
+        for order, rate in zip(orders, rates, strict=False):
+            for optimizer_state in state[1], state[3]:
+                optimizer_state[1:2] = [tf.constant(rate, tf.float32)] * len(optimizer_state[1:2])
+            batches = cut(drop(reviews[order]), y[order], batch_size, widths["ids"])
             widths["ids"] = batches["ids"].shape[1]
             if row_by_row:
                 rows, batches["ids"] = compact(batches["ids"], embedding.input_dim, widths["rows"])

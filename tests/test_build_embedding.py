@@ -4,7 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from stages.build_embedding import coverage, draw_matrix, find_rows, look_up
+from stages.build_embedding import coverage, find_rows, look_up
+from stages.draws import draw_matrix
 
 WORDS = pa.array(["the", "it's", "film", "plot", "zzz"])
 COUNTS = np.array([50, 20, 15, 10, 5])

@@ -70,6 +70,10 @@ class Recorder:
     def __getitem__(self, key):
         return self.note(self.section[key], key)
 
+    def model_dump(self):
+        self.read.update(leaf.lstrip(".") for leaf in leaves(self.section, self.name))
+        return self.section.model_dump()
+
     def __iter__(self):
         self.read.update(leaves(self.section, self.name))
         return iter(self.section)

@@ -12,13 +12,22 @@ from stages.shared import params
 from stages.shared.artifacts import InputError
 from stages.training import SUPPORTED
 
+PARAMS = Path(__file__).parents[1] / "params.yaml"
+
+
+def default() -> dict:
+    """The project's parameters, with what a user may add."""
+    content = yaml.safe_load(PARAMS.read_text())
+    content["embed"] |= {"domain": {"dim": 50}, "adapted": {"dim": 50}}
+    return content
+
 
 @pytest.fixture
-def edited(tmp_path, project):
+def edited(tmp_path):
     """Writes the project's params.yaml with one key changed, and loads it."""
 
     def load(key, value):
-        content = yaml.safe_load((project / "params.yaml").read_text())
+        content = default() if key.startswith("embed.") else yaml.safe_load(PARAMS.read_text())
         *parents, last = key.split(".")
         section = content
         for parent in parents:
@@ -36,13 +45,6 @@ def keys(content: dict, prefix: str = "") -> list[str]:
     own = [f"{prefix}{key}" for key in content]
     nested = ((key, value) for key, value in content.items() if isinstance(value, dict))
     return own + [k for key, value in nested for k in keys(value, f"{prefix}{key}.")]
-
-
-PARAMS = Path(__file__).parents[1] / "params.yaml"
-
-
-def default() -> dict:
-    return yaml.safe_load(PARAMS.read_text())
 
 
 KEYS = keys(default())
@@ -85,6 +87,8 @@ def test_a_key_that_is_missing_misspelt_or_too_much_is_named(tmp_path, key):
             section[last + "x"] = value
         path = tmp_path / "params.yaml"
         path.write_text(yaml.safe_dump(content))
+        if change == "missing" and key in ("embed.domain", "embed.adapted"):
+            continue  # they may be left out
         if parents == ["variants"] or (key == "variants" and change == "x"):
             continue  # a variant may have any name
         with pytest.raises(InputError) as error:
@@ -127,6 +131,9 @@ def test_the_default_parameters_are_valid(project):
         ("variants", {}, "variants has no learned"),
         ("variants.gap", {"vectors": "glove", "trainable": True}, "variants.gap would collide"),
         ("variants.a/b", {"vectors": "glove", "trainable": True}, "variants.a/b"),
+        ("variants.learned.vectors", "domain", "but embed has no domain: add {dim: 50}"),
+        ("tokenize.num_bigrams", 10, "but model.head flatten reads words in order"),
+        ("train.word_dropout", 1, "train.word_dropout is 1, but should be less than 1"),
         ("download.reviews.source", "table", "download.reviews: source table needs a path"),
         ("download.vectors.path", "x.txt", "download.vectors: source glove-package takes no path"),
     ],

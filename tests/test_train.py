@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from stages.draws import draw_orders, draw_rows
 from stages.shared.artifacts import InputError
-from stages.train import check_enough, draw_orders, draw_rows
+from stages.train import check_enough, learning_rates
 
 
 def test_samples_and_validation_reviews_are_drawn_without_overlap():
@@ -37,3 +38,8 @@ def test_more_samples_than_there_are_is_refused_with_the_number_that_would_do():
         "params.yaml: train.samples is 30000, but the train split has 20000 reviews"
         " and train.validation_samples takes 10000: at most 10000"
     )
+
+
+def test_a_linear_schedule_falls_evenly_and_a_constant_one_does_not():
+    assert list(learning_rates(0.4, "linear", 4)) == pytest.approx([0.4, 0.3, 0.2, 0.1])
+    assert list(learning_rates(0.4, "constant", 3)) == [0.4] * 3

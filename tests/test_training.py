@@ -17,7 +17,9 @@ from stages.training import (
     WIDTH_STEP,
     compile_fit,
     compile_predict,
+    drop_words,
     initial_weights,
+    prepare,
     stacked,
 )
 
@@ -206,3 +208,42 @@ def test_threads_at_once_give_what_each_alone_gives():
         alone = train(seed)
         assert history == alone[1]
         assert all(map(np.array_equal, weights, alone[0]))
+
+
+@pytest.mark.parametrize("head", ["flatten", "mean"])
+def test_dropped_words_are_their_share_and_a_mean_is_that_of_the_rest(head):
+    reviews = prepare(a_model(head), np.tile(REPEATED, (50, 1)))
+    dropped = drop_words(0.3, np.random.default_rng(0), reviews)
+    if head == "flatten":
+        was_word = reviews > 0
+        assert 1 - (dropped > 0)[was_word].mean() == pytest.approx(0.3, abs=0.02)
+        assert (dropped[dropped > 0] == reviews[dropped > 0]).all()
+    else:
+        assert 1 - dropped.nnz / reviews.nnz == pytest.approx(0.3, abs=0.02)
+        sums = dropped.sum(axis=1)
+        assert sums[sums > 0] == pytest.approx(1, rel=1e-6)
+        before, after = reviews[[0]].toarray()[0], dropped[[0]].toarray()[0]
+        stays = after > 0
+        assert after[stays] == pytest.approx(before[stays] / before[stays].sum())
+    assert drop_words(0.0, np.random.default_rng(0), reviews) is reviews
+
+
+def test_a_learning_rate_of_its_own_for_each_epoch_is_used():
+    model = a_model()
+    fit = compile_fit(model, "rmsprop", LEARNING_RATE, BATCH_SIZE)
+    data = DISTINCT, LABELS, VALIDATION_REVIEWS, VALIDATION_LABELS, ORDERS
+    weights, _ = fit(weights_for(model), *data, rates=[LEARNING_RATE, 0.0])
+    first_only, _ = fit(weights_for(model), *data[:-1], ORDERS[:1])
+    for weight, expected in zip(weights, first_only, strict=True):
+        np.testing.assert_array_equal(weight, expected)
+
+
+def test_without_validation_reviews_training_is_the_same_and_their_measures_are_nan():
+    model = a_model("mean")
+    fit = compile_fit(model, "rmsprop", LEARNING_RATE, BATCH_SIZE)
+    weights, history = fit(weights_for(model), REPEATED, LABELS, REPEATED[:0], LABELS[:0], ORDERS)
+    expected, expected_history = run(fit, model, REPEATED)
+    for weight, other in zip(weights, expected, strict=True):
+        np.testing.assert_array_equal(weight, other)
+    assert [row["loss"] for row in history] == [row["loss"] for row in expected_history]
+    assert all(np.isnan([row["val_loss"], row["val_accuracy"]]).all() for row in history)

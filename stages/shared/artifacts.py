@@ -26,10 +26,12 @@ VECTOR_MATRIX = VECTORS / "matrix.npy"
 
 SEQUENCES = Path("data/sequences")
 VOCABULARY = SEQUENCES / "vocabulary.parquet"
+BIGRAMS = SEQUENCES / "bigrams.parquet"
 
 EMBEDDINGS = Path("data/embeddings")
 MODELS = Path("data/models")
 PREDICTIONS = Path("data/predictions/test.parquet")
+REPORT_TABLES = Path("data/report")
 
 COVERAGE = Path("metrics/coverage.json")
 EVALUATION = Path("metrics/evaluation.json")
@@ -38,6 +40,7 @@ HISTORY = Path("metrics/history.csv")
 ROC = Path("metrics/roc.csv")
 CONFUSION = Path("metrics/confusion.csv")
 FIGURES = Path("metrics/figures")
+REPORT = Path("metrics/report.md")
 
 # What numpy, Arrow, archives and pickles say of content that is not what it should be.
 UNREADABLE = (

@@ -1,7 +1,7 @@
 """The schema of params.yaml: every key, its type and its range."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -92,6 +92,7 @@ class Download(Section):
 
 class Tokenize(Section):
     num_words: Annotated[int, Field(ge=2, le=MOST)]
+    num_bigrams: Annotated[int, Field(ge=0, le=MOST)]
     maxlen: Width
 
 
@@ -103,9 +104,19 @@ class GloveMatrix(Section):
     """Takes no parameter: vectors bring their own width."""
 
 
+class DomainMatrix(Section):
+    """`dim` columns are fitted to the train split's own text, labels unseen."""
+
+    dim: Width
+
+
 class Embed(Section):
+    """`domain` and `adapted`, GloVe beside columns such as domain's, are made if they are there."""
+
     random: RandomMatrix
     glove: GloveMatrix
+    domain: DomainMatrix | None = None
+    adapted: DomainMatrix | None = None
 
 
 class Model(Section):
@@ -115,16 +126,18 @@ class Model(Section):
 
 class Train(Section):
     samples: PositiveInt
-    validation_samples: PositiveInt
+    validation_samples: Annotated[int, Field(ge=0, le=MOST)]
     repeats: PositiveInt
     epochs: PositiveInt
     batch_size: PositiveInt
     optimizer: Literal["sgd", "rmsprop", "adam", "adamw", "adagrad", "adadelta", "adamax", "lion"]
     learning_rate: Rate
+    schedule: Literal["constant", "linear"]
+    word_dropout: Annotated[float, Field(ge=0, lt=1, strict=False)]
 
 
 class Variant(Section):
-    vectors: Literal["random", "glove"]
+    vectors: Literal["random", "glove", "domain", "adapted"]
     trainable: bool
 
 
@@ -143,6 +156,21 @@ class Params(Section):
             raise ValueError("variants has no learned, which the others are compared with")
         if "gap" in self.variants:
             raise ValueError("variants.gap would collide with the metric of that name")
+        for name, variant in self.variants.items():
+            if getattr(self.embed, variant.vectors) is None:
+                raise ValueError(
+                    f"variants.{name}.vectors is {variant.vectors}, but embed has no"
+                    f" {variant.vectors}: add {{dim: 50}} under that name"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def bigrams_are_averaged(self):
+        if self.tokenize.num_bigrams and self.model.head != "mean":
+            raise ValueError(
+                f"tokenize.num_bigrams is {self.tokenize.num_bigrams}, but model.head"
+                f" {self.model.head} reads words in order: set the one to 0 or the other to mean"
+            )
         return self
 
 
@@ -180,5 +208,6 @@ def known_keys(location: tuple[str | int, ...]) -> list[str]:
     for part in location[:-1]:
         section = Variant if section is Params and part == "variants" else section
         if part in section.model_fields:
-            section = section.model_fields[part].annotation
+            annotation = section.model_fields[part].annotation
+            section = next(iter(get_args(annotation)), annotation)  # of a section that may be None
     return list(section.model_fields)

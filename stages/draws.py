@@ -1,0 +1,37 @@
+"""What a seed decides: the initial embedding, the reviews of a repeat, and their order."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+INITIAL_LIMIT = 0.05  # of Keras' Embedding layer, which draws uniformly from -0.05 to 0.05
+
+
+def draw_matrix(num_words: int, dim: int, seed: int) -> np.ndarray:
+    """Draw an embedding matrix, (num_words, dim) float32, as Keras' Embedding layer initializes.
+
+    Unlike there, row 0 is zero: it stands for padding, in every matrix of this project.
+    """
+    matrix = np.random.default_rng(seed).random((num_words, dim), dtype=np.float32)
+    matrix = (2 * matrix - 1) * np.float32(INITIAL_LIMIT)
+    matrix[0] = 0
+    return matrix
+
+
+def draw_rows(
+    n_reviews: int, samples: int, validation_samples: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the rows to train on, (samples,) int, and to validate on, (validation_samples,) int.
+
+    They don't overlap; of one seed, a larger draw holds the smaller one, and as long as
+    validation_samples stays, every draw is validated on the same reviews.
+    """
+    order = np.random.default_rng((seed, 0)).permutation(n_reviews)
+    return order[:samples], order[n_reviews - validation_samples :]
+
+
+def draw_orders(samples: int, epochs: int, seed: int) -> Iterator[np.ndarray]:
+    """Draw the order of the samples, (samples,) int, for each epoch."""
+    generator = np.random.default_rng((seed, 1))
+    for _ in range(epochs):
+        yield generator.permutation(samples)

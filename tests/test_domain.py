@@ -1,0 +1,74 @@
+"""domain: vectors fitted to the text alone find its topics, and centring leaves nothing between."""
+
+import numpy as np
+import pytest
+
+from stages import domain
+
+N_IDS = 21
+
+
+@pytest.fixture(scope="module")
+def sequences() -> np.ndarray:
+    """300 reviews, every other one mostly of words 1 to 10, the rest of 11 to 20; padded."""
+    generator = np.random.default_rng(0)
+    topic = np.arange(300)[:, None] % 2
+    strays = generator.random((300, 12)) < 0.1
+    ids = generator.integers(1, 11, (300, 12)) + 10 * (topic ^ strays)
+    ids[np.arange(12) < generator.integers(0, 6, (300, 1))] = 0
+    return ids.astype(np.int32)
+
+
+@pytest.fixture(scope="module")
+def counts(sequences):
+    return domain.count_tokens(sequences, N_IDS)
+
+
+def test_tokens_are_counted_review_by_review_however_they_are_cut(sequences, counts, monkeypatch):
+    expected = [np.bincount(row, minlength=N_IDS) for row in sequences]
+    expected = np.array(expected) * (np.arange(N_IDS) > 0)
+    assert (counts.toarray() == expected).all()
+    monkeypatch.setattr(domain, "REVIEWS_AT_A_TIME", 7)
+    assert (domain.count_tokens(sequences, N_IDS).toarray() == expected).all()
+
+
+def test_words_of_one_topic_get_vectors_of_one_direction(counts):
+    vectors = domain.centred(domain.fit_vectors(counts, 3, seed=0), counts)
+    unit = vectors[1:] / np.linalg.norm(vectors[1:], axis=1, keepdims=True)
+    cosine = unit @ unit.T
+    assert cosine[:10, :10].mean() > 0.5 > -0.5 > cosine[:10, 10:].mean()
+
+
+def test_vectors_are_those_of_the_exact_decomposition(counts):
+    table = counts.toarray().astype(float)
+    idf = 1 + np.log((1 + len(table)) / (1 + (table > 0).sum(axis=0)))
+    table = np.where(table > 0, 1 + np.log(np.maximum(table, 1)), 0) * idf
+    table /= np.linalg.norm(table, axis=1, keepdims=True)
+    _, spread, components = np.linalg.svd(table)
+    exact = components[:2].T * spread[:2] * idf[:, None]  # two topics: the others are all alike
+    vectors = domain.fit_vectors(counts, 3, seed=0)[:, :2]
+    np.testing.assert_allclose(np.abs(vectors), np.abs(exact), atol=2e-3)
+
+
+def test_more_columns_than_there_is_rank_for_are_zero(counts):
+    vectors = domain.fit_vectors(counts, N_IDS + 5, seed=0)
+    assert vectors.shape == (N_IDS, N_IDS + 5)
+    assert not vectors[:, N_IDS:].any()
+
+
+def test_centring_makes_the_mean_token_zero_and_the_reviews_of_norm_one(sequences, counts):
+    vectors = np.random.default_rng(1).normal(3, 2, (N_IDS, 5)).astype(np.float32)
+    vectors[[0, 7]] = 0
+    moved = domain.centred(vectors, counts)
+    assert not moved[[0, 7]].any()
+    tokens = moved[sequences[sequences > 0]]
+    np.testing.assert_allclose(tokens.mean(axis=0), 0, atol=1e-5)
+    means = np.array([moved[row[row > 0]].mean(axis=0) for row in sequences])
+    assert np.sqrt((means**2).sum(axis=1).mean()) == pytest.approx(1, rel=1e-5)
+
+
+def test_vectors_beside_each_other_keep_their_columns():
+    left, right = np.ones((3, 2), np.float32), np.ones((3, 4), np.float32)
+    joined = domain.beside(left, right)
+    assert joined.dtype == np.float32
+    assert joined[0].tolist() == pytest.approx([domain.PRETRAINED_SHARE] * 2 + [1] * 4)
