@@ -8,6 +8,7 @@ Out: learning_curve.csv, .md and .png in a folder: test accuracy of each variant
 
 import argparse
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import dvc.api
@@ -86,44 +87,65 @@ def curve(runs: pd.DataFrame, swept: str, panel: str) -> pd.DataFrame:
     return pd.DataFrame(rows).round(4)
 
 
-def zero(x: np.ndarray, y: np.ndarray) -> float | None:
-    """Find where `y` over log `x` first changes its sign, straight between points; or None."""
-    changes = np.flatnonzero(np.sign(y[:-1]) * np.sign(y[1:]) < 0)
-    if not len(changes):
-        return None
-    i = changes[0]
+def zeros(x: np.ndarray, y: np.ndarray) -> list[float]:
+    """Find where `y` over log `x` changes its sign, straight between points."""
+    i = np.flatnonzero(np.sign(y[:-1]) * np.sign(y[1:]) < 0)
     share = y[i] / (y[i] - y[i + 1])
-    return float(np.exp(np.log(x[i]) + share * np.log(x[i + 1] / x[i])))
+    return np.exp(np.log(x[i]) + share * np.log(x[i + 1] / x[i])).tolist()
 
 
-def crossing(table: pd.DataFrame, swept: str) -> tuple[float | None, ...]:
-    """Find where the gap of a variant is zero, and where each end of its interval is.
+def crossings(table: pd.DataFrame, swept: str) -> list[float]:
+    """Find the sizes at which the gap of a variant changes its sign."""
+    return zeros(table[swept].to_numpy(float), table["gap"].to_numpy(float))
 
-    Below the smaller of the ends and above the larger, the sign of the gap is certain.
+
+def regions(table: pd.DataFrame, swept: str) -> list[tuple[int, float, float]]:
+    """Cut the sizes to where a variant wins (1), `learned` does (-1), or neither surely (0).
+
+    The interval of the gap is taken to run straight between points, over the logarithm of the
+    size; a variant wins where all of it is above zero. So the region of a 0 around a crossing is
+    the crossing's own 95 % interval: sizes at which a gap of zero is not refuted.
     """
     x = table[swept].to_numpy(float)
-    return tuple(zero(x, table[c].to_numpy(float)) for c in ("gap", "gap_low", "gap_high"))
+    ends = [table[column].to_numpy(float) for column in ("gap_low", "gap_high")]
+    cuts = np.unique([x[0], x[-1], *zeros(x, ends[0]), *zeros(x, ends[1])])
+    found = []
+    for start, stop in pairwise(cuts):
+        low, high = (np.interp(np.log(start * stop) / 2, np.log(x), end) for end in ends)
+        found.append((int(low > 0) - int(high < 0), start, stop))
+    return found
 
 
 def sentence(variant: str, table: pd.DataFrame, swept: str) -> str:
     """Say where `variant` wins, where `learned` does, and where it can't be told."""
-    at, low, high = crossing(table, swept)
+    table = table.dropna(subset=["gap_low"])
+    if len(table) < 2:
+        return f"{variant} and {REFERENCE}: too few sizes with an interval."
     first, last = table[swept].iloc[[0, -1]]
-    if at is None:
-        wins = table[(table["gap_low"] > 0) | (table["gap_high"] < 0)]
-        if wins.empty:
-            return f"{variant} and {REFERENCE}: no difference is certain at any size."
-        winner = variant if wins["gap"].iloc[0] > 0 else REFERENCE
-        values = ", ".join(f"{value:,.0f}" for value in wins[swept])
-        return f"{winner} beats {variant if winner == REFERENCE else REFERENCE} at {values}."
-    better, worse = (variant, REFERENCE) if table["gap"].iloc[0] > 0 else (REFERENCE, variant)
-    ends = sorted(end for end in (low, high) if end is not None)
-    below = f"below {ends[0]:,.0f}" if ends and ends[0] < at else f"at {first:,.0f} at most"
-    above = f"above {ends[-1]:,.0f}" if ends and ends[-1] > at else f"beyond {last:,.0f} at least"
-    return (
-        f"{better} wins {below} {swept}, {worse} {above}, and between them we can't tell"
-        f" (the lines cross at {at:,.0f})."
-    )
+    parts, winner = [], None
+    cut = regions(table, swept)
+    for sign, start, stop in cut:
+        if not sign:
+            continue
+        name = variant if sign > 0 else REFERENCE
+        match bool(start == first), bool(stop == last):
+            case True, True:
+                where = "at every size"
+            case True, False:
+                where = f"below {stop:,.0f}"
+            case False, True:
+                where = f"above {start:,.0f}"
+            case _:
+                where = f"from {start:,.0f} to {stop:,.0f}"
+        parts.append(f"and {where}" if name == winner else f"{name} wins {where}")
+        winner = name
+    if not parts:
+        return f"{variant} and {REFERENCE}: no difference is certain at any size."
+    if any(not sign for sign, *_ in cut):
+        between = len(cut) == 3 and cut[0][0] and cut[2][0]
+        parts.append("and between them we can't tell" if between else "elsewhere we can't tell")
+    cross = " and ".join(f"{at:,.0f}" for at in crossings(table, swept))
+    return ", ".join(parts) + (f" (the lines cross at {cross})." if cross else ".")
 
 
 def draw(table: pd.DataFrame, swept: str, panel: str, path: Path) -> None:
@@ -142,11 +164,11 @@ def draw(table: pd.DataFrame, swept: str, panel: str, path: Path) -> None:
                 line[swept], line["accuracy_low"], line["accuracy_high"], color=color, alpha=0.2,
                 linewidth=0,
             )  # fmt: skip
-            at, *ends = crossing(line, swept)
-            if at is not None:
-                ends = [end for end in ends if end is not None]
-                axis.axvspan(min([at, *ends]), max([at, *ends]), color=color, alpha=0.08)
+            for at in crossings(line, swept):
                 axis.axvline(at, color=color, linewidth=1, linestyle=":")
+                for sign, start, stop in regions(line, swept):
+                    if not sign and start <= at <= stop:
+                        axis.axvspan(start, stop, color=color, alpha=0.08, linewidth=0)
         axis.set_xscale("log")
         axis.set_xticks(ticks := sorted(part[swept].unique()), [f"{t:,.0f}" for t in ticks])
         axis.tick_params(axis="x", rotation=45)
@@ -156,7 +178,10 @@ def draw(table: pd.DataFrame, swept: str, panel: str, path: Path) -> None:
         axis.grid(alpha=0.25)
     axes[0, 0].set_ylabel("accuracy on the test split")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
-    figure.suptitle("Test accuracy: mean over draws, 95 % band; dotted: where it crosses learned")
+    figure.suptitle(
+        "Test accuracy: mean over draws with its 95 % band;"
+        " dotted: where it crosses learned, shaded: its 95 % interval"
+    )
     figure.savefig(path, dpi=100, metadata={"Software": None})
     plt.close(figure)
 

@@ -2,21 +2,26 @@
 
     python -m experiments.sweep -S train.samples=100,1000 -S model.head=flatten,mean -j 2
 
-Without -S it runs the standard grid. Every point is an ordinary DVC experiment; one that fails
-leaves its log, and the others go on. Interrupted, the workers go on: `dvc queue stop --kill` ends
-them, and the same command again runs only what is not in the cache.
+Without -S it runs the standard grid; with --setting, what a file such as experiments/strong.yaml
+makes other than params.yaml, at each point of the grid that -S gives, or as the one point. Every
+point is an ordinary DVC experiment; one that fails leaves its log, and the others go on.
+Interrupted, the workers go on: `dvc queue stop --kill` ends them, and the same command again runs
+only what is not in the cache.
 """
 
 import argparse
+import json
 import os
 import re
 import subprocess
 import sys
 import time
 from collections import Counter
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
+from tempfile import TemporaryFile
 
+import yaml
 from tqdm import tqdm
 
 STANDARD = ["train.samples=100,200,500,1000,2000,5000,10000", "model.head=flatten,mean,conv"]
@@ -27,12 +32,33 @@ STATES = ("Queued", "Running", "Success", "Failed")
 def dvc(*arguments: str, check: bool = True) -> str:
     """Run DVC with this interpreter's programs first on PATH; workers inherit it."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    done = subprocess.run(
-        ["dvc", *arguments], env=os.environ | {"PATH": path}, capture_output=True, text=True
-    )
-    if check and done.returncode:
-        sys.exit(f"dvc {' '.join(arguments)}\n{done.stderr.strip()}")
-    return done.stdout
+    # The queue's workers keep what they were given to write to: the end of a pipe would be theirs.
+    with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
+        status = subprocess.call(
+            ["dvc", *arguments], env=os.environ | {"PATH": path}, stdout=out, stderr=err
+        )
+        for file in (out, err):
+            file.seek(0)
+        if check and status:
+            sys.exit(f"dvc {' '.join(arguments)}\n{err.read().strip()}")
+        return out.read()
+
+
+def flat(content: dict, prefix: str = "") -> dict[str, object]:
+    """Name each value of a nested mapping by its dotted key."""
+    pairs = {}
+    for key, value in content.items():
+        name = f"{prefix}{key}"
+        pairs |= flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return pairs
+
+
+def read_setting(path: Path) -> list[str]:
+    """Read a file of parameters as `--set-param` takes them; ++ adds what params.yaml lacks."""
+    return [
+        f"++{key}={json.dumps(value)}"
+        for key, value in flat(yaml.safe_load(path.read_text())).items()
+    ]
 
 
 def states() -> dict[str, str]:
@@ -63,20 +89,26 @@ def main() -> None:
     parser.add_argument(
         "-S", "--set-param", action="append", metavar="KEY=V1,V2", help="values of a parameter"
     )
+    parser.add_argument("--setting", type=Path, help="YAML file of what differs from params.yaml")
     parser.add_argument("-j", "--jobs", type=int, default=2, help="points at a time")
     parser.add_argument("--over", default="train.samples", help="passed to learning_curve")
     parser.add_argument("--panel", default="model.head", help="passed to learning_curve")
     arguments = parser.parse_args()
-    axes = [entry.partition("=") for entry in arguments.set_param or STANDARD]
+    setting = read_setting(arguments.setting) if arguments.setting else []
+    standard = [] if setting else STANDARD
+    axes = [entry.partition("=") for entry in arguments.set_param or standard]
     before = {*states()}
     grid = list(product(*(values.split(",") for _, _, values in axes)))
     for point in tqdm(grid, desc="queue", unit="point"):
-        settings = (f"{key}={value}" for (key, _, _), value in zip(axes, point, strict=True))
-        dvc("exp", "run", "--queue", *(part for s in settings for part in ("--set-param", s)))
+        values = [f"{key}={value}" for (key, _, _), value in zip(axes, point, strict=True)]
+        options = (("--set-param", value) for value in setting + values)
+        dvc("exp", "run", "--queue", *chain.from_iterable(options))
     dvc("queue", "start", "--jobs", str(arguments.jobs))
     ended = wait({*states()} - before)
     for task in sorted(task for task, state in ended.items() if state == "Failed"):
         print(f"{task} failed: dvc queue logs {task} shows why", file=sys.stderr)
+    if len(grid) == 1:
+        return
     curve = ["--over", arguments.over, "--panel", arguments.panel]
     sys.exit(subprocess.call([sys.executable, "-m", "experiments.learning_curve", *curve]))
 

@@ -59,29 +59,46 @@ def gaps(gap, low, high, sizes=(100, 1000, 10_000)):
     return pd.DataFrame(columns)
 
 
-def test_the_crossing_is_straight_over_the_logarithm_of_the_size():
+def test_the_crossing_and_its_interval_are_straight_over_the_logarithm_of_the_size():
     table = gaps([0.1, 0.0001, -0.1], [0.05, -0.05, -0.15], [0.15, 0.05, -0.05])
-    at, low, high = lc.crossing(table, "train.samples")
-    assert at == pytest.approx(1000, rel=0.01)
-    assert low == pytest.approx(np.sqrt(100 * 1000))
-    assert high == pytest.approx(np.sqrt(1000 * 10_000))
-    assert lc.sentence("pretrained", table, "train.samples") == (
-        "pretrained wins below 316 train.samples, learned above 3,162, and between them we can't"
-        " tell (the lines cross at 1,002)."
-    )
+    assert lc.crossings(table, "train.samples") == [pytest.approx(1000, rel=0.01)]
+    (*won, low), (*open_, high), lost = lc.regions(table, "train.samples")
+    assert won == [1, 100]
+    assert low == pytest.approx(np.sqrt(100 * 1000), rel=0.01)
+    assert open_ == [0, low]
+    assert high == pytest.approx(np.sqrt(1000 * 10_000), rel=0.01)
+    assert lost == (-1, high, 10_000)
 
 
-def test_where_nothing_crosses_it_says_who_wins_where_or_that_nothing_is_certain():
-    table = gaps([0.1, 0.2, 0.1], [-0.1, 0.1, 0.05], [0.3, 0.3, 0.2])
-    assert lc.sentence("pretrained", table, "train.samples") == (
-        "pretrained beats learned at 1,000, 10,000."
-    )
-    table = gaps([-0.1, -0.2, -0.1], [-0.3, -0.3, -0.3], [0.1, -0.1, 0.1])
-    assert lc.sentence("pretrained", table, "train.samples") == "learned beats pretrained at 1,000."
-    table = gaps([0.1, 0.1, 0.1], [-0.1] * 3, [0.3] * 3)
-    assert lc.sentence("finetuned", table, "train.samples") == (
-        "finetuned and learned: no difference is certain at any size."
-    )
+@pytest.mark.parametrize(
+    ("gap", "half", "said"),
+    [
+        (
+            [0.1, 0.0001, -0.1],
+            0.05,
+            "pretrained wins below 317, learned wins above 3,166, and between them we can't tell"
+            " (the lines cross at 1,002).",
+        ),
+        (
+            [0.1, -0.1, 0.1],
+            0.05,
+            "pretrained wins below 178, learned wins from 562 to 1,778, pretrained wins above"
+            " 5,623, elsewhere we can't tell (the lines cross at 316 and 3,162).",
+        ),
+        ([0.0, 0.2, 0.2], 0.1, "pretrained wins above 316, elsewhere we can't tell."),
+        (
+            [-0.2, 0, -0.2],
+            0.1,
+            "learned wins below 316, and above 3,162, and between them we can't tell.",
+        ),
+        ([-0.2, -0.3, -0.2], 0.1, "learned wins at every size."),
+        ([0.1, 0.1, 0.1], 0.2, "pretrained and learned: no difference is certain at any size."),
+        ([0.1, 0.1, 0.1], np.nan, "pretrained and learned: too few sizes with an interval."),
+    ],
+)
+def test_a_sentence_says_who_wins_where_and_where_it_cant_be_told(gap, half, said):
+    gap = np.array(gap)
+    assert lc.sentence("pretrained", gaps(gap, gap - half, gap + half), "train.samples") == said
 
 
 def test_the_figure_and_the_report_show_every_panel(tmp_path):
