@@ -31,10 +31,12 @@ def fit_vectors(counts: csr_array, dim: int, seed: int) -> np.ndarray:
 
     Latent semantic analysis (Deerwester et al., "Indexing by latent semantic analysis", JASIS 41,
     1990, 391-407): T = U S V' is the singular value decomposition of reviews by words in TF-IDF.
-    Word w gets idf(w) S V[w], so that the mean of a review's vectors lies near its row of U S.
+    Word w gets idf(w) S V[w], so that the mean of a review's vectors lies near its row of U S; an
+    id that occurs nowhere gets zeros.
     """
     n_reviews, n_ids = counts.shape
-    idf = 1 + np.log((1 + n_reviews) / (1 + np.bincount(counts.indices, minlength=n_ids)))
+    in_reviews = np.bincount(counts.indices, minlength=n_ids)
+    idf = 1 + np.log((1 + n_reviews) / (1 + in_reviews))
     tf_idf = (1 + np.log(counts.data)) * idf[counts.indices]
     table = csr_array((tf_idf, counts.indices, counts.indptr), counts.shape)
     lengths = np.sqrt(table.power(2).sum(axis=1))
@@ -45,7 +47,7 @@ def fit_vectors(counts: csr_array, dim: int, seed: int) -> np.ndarray:
             table, rank, n_iter=POWER_ITERATIONS, random_state=seed
         )
     vectors = np.zeros((n_ids, dim), np.float32)
-    vectors[:, :rank] = components.T * spread * idf[:, None]
+    vectors[:, :rank] = components.T * spread * (idf * (in_reviews > 0))[:, None]
     return vectors
 
 

@@ -170,9 +170,10 @@ def read_texts() -> pa.ChunkedArray:
 def read_matrices(settings: params.Params) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Read the words' rows of each variant's matrix, as repeat 0 started and as it ended."""
     matrices = {}
-    for name, variant in settings.variants.items():
-        with reading(artifacts.embedding(variant.vectors)):
-            initial = np.load(artifacts.embedding(variant.vectors))
+    for name in settings.variants:
+        start = artifacts.embedding(settings.variants[name].vectors)
+        with reading(start):
+            initial = np.load(start)
         with reading(artifacts.weights(name, 0)), h5py.File(artifacts.weights(name, 0)) as file:
             trained = file["layers/embedding/vars/0"][:]
         matrices[name] = tuple(m[: settings.tokenize.num_words] for m in (initial, trained))

@@ -57,11 +57,11 @@ def test_changing_one_variant_retrains_only_that_variant(copy, run):
 def test_a_parameter_reruns_only_what_reads_it(copy, run):
     trains = {"train@learned", "train@pretrained", "train@finetuned"}
     edit_params(copy, train__samples=30)
-    assert changed_stages(run, copy) == trains
+    assert changed_stages(run, copy) == {*trains, "evaluate"}
     edit_params(copy, train__samples=40, embed__random__dim=4)
-    assert changed_stages(run, copy) == {"embed"}
+    assert changed_stages(run, copy) == {"embed", "evaluate"}
     edit_params(copy, embed__random__dim=8, tokenize__maxlen=10)
-    assert changed_stages(run, copy) == {"tokenize"}
+    assert changed_stages(run, copy) == {"tokenize", "evaluate"}
     edit_params(copy, tokenize__maxlen=20, model__head="mean")
     assert changed_stages(run, copy) == {*trains, "evaluate"}
 
