@@ -61,6 +61,12 @@ def read_setting(path: Path) -> list[str]:
     ]
 
 
+def queue(values: list[str], *options: str) -> None:
+    """Put an experiment with these values of parameters into DVC's queue."""
+    settings = (("--set-param", value) for value in values)
+    dvc("exp", "run", "--queue", *options, *chain.from_iterable(settings))
+
+
 def states() -> dict[str, str]:
     """The state of each task of the queue, by its short id."""
     lines = dvc("queue", "status").splitlines()
@@ -101,8 +107,7 @@ def main() -> None:
     grid = list(product(*(values.split(",") for _, _, values in axes)))
     for point in tqdm(grid, desc="queue", unit="point"):
         values = [f"{key}={value}" for (key, _, _), value in zip(axes, point, strict=True)]
-        options = (("--set-param", value) for value in setting + values)
-        dvc("exp", "run", "--queue", *chain.from_iterable(options))
+        queue(setting + values)
     dvc("queue", "start", "--jobs", str(arguments.jobs))
     ended = wait({*states()} - before)
     for task in sorted(task for task, state in ended.items() if state == "Failed"):

@@ -1,0 +1,151 @@
+"""Show what each line of a setting is worth: python -m experiments.ablation.
+
+    python -m experiments.ablation --setting experiments/strong.yaml -S train.samples=200,5000
+
+In:  a file of what differs from params.yaml. Every point of the grid that -S gives is run with all
+     of it, and once without each of its lines, as experiments of DVC's queue.
+Out: ablation.csv and .md in a folder: accuracy on the validation reviews after the last epoch, mean
+     over draws, and what it loses without the line. The test split is not looked at.
+"""
+
+import argparse
+import subprocess
+from functools import reduce
+from io import StringIO
+from itertools import product
+from pathlib import Path
+
+import dvc.api
+import pandas as pd
+import yaml
+from pydantic import ValidationError
+
+from experiments.sweep import dvc as run_dvc
+from experiments.sweep import queue, read_setting, states, wait
+from stages.shared import artifacts, params
+
+WHOLE = "nothing"
+
+
+def key_of(entry: str) -> str:
+    return entry.lstrip("+").partition("=")[0]
+
+
+def is_valid(entries: list[str]) -> bool:
+    """Tell whether params.yaml with these values is one that the stages take."""
+    content = yaml.safe_load(artifacts.PARAMS.read_text("utf-8"))
+    for entry in entries:
+        *parents, last = key_of(entry).split(".")
+        section = reduce(lambda section, parent: section.setdefault(parent, {}), parents, content)
+        section[last] = yaml.safe_load(entry.partition("=")[2])
+    try:
+        params.Params.model_validate(content)
+    except ValidationError:
+        return False
+    return True
+
+
+def without(setting: list[str], given: list[str]) -> dict[str, list[str]]:
+    """List what stays of a setting without each of its lines.
+
+    A line stays if it is given anyway, or if the rest is no setting without it.
+    """
+    left_out = {WHOLE: setting}
+    for entry in setting:
+        rest = [other for other in setting if other != entry]
+        if key_of(entry) not in given and is_valid(rest):
+            left_out[key_of(entry)] = rest
+    return left_out
+
+
+def name_of(key: str, point: tuple[str, ...]) -> str:
+    """Name an experiment, as DVC and Git allow it."""
+    return "-".join(["without", *key.replace("_", ".").split("."), *point])
+
+
+def validation_accuracy(revision: str, variants: list[str]) -> dict[str, tuple[float, float]]:
+    """Read each variant's accuracy after the last epoch: mean and standard deviation of draws."""
+    found = {}
+    for variant in variants:
+        path = f"{revision}:metrics/training/{variant}.csv"
+        text = subprocess.run(["git", "show", path], check=True, capture_output=True, text=True)
+        table = pd.read_csv(StringIO(text.stdout))
+        last = table[table["epoch"] == table["epoch"].max()]["val_accuracy"]
+        found[variant] = last.mean(), last.std()
+    return found
+
+
+def collect(names: dict[str, tuple[str, tuple[str, ...]]], axes: list[str]) -> pd.DataFrame:
+    """One row for each finished experiment and variant: without, the axes, accuracy, std, loss.
+
+    `loss` is what the accuracy of the whole setting at the same point has more.
+    """
+    rows = []
+    for run in dvc.api.exp_show():
+        if run["Experiment"] not in names:
+            continue
+        key, point = names[run["Experiment"]]
+        variants = [c.removesuffix(".accuracy_std") for c in run if c.endswith(".accuracy_std")]
+        for variant, (mean, std) in validation_accuracy(run["rev"], variants).items():
+            place = dict(zip(axes, point, strict=True))
+            rows.append({"without": key, **place, "variant": variant, "accuracy": mean, "std": std})
+    table = pd.DataFrame(rows)
+    whole = table[table["without"] == WHOLE].set_index([*axes, "variant"])["accuracy"]
+    table["loss"] = table.set_index([*axes, "variant"]).index.map(whole) - table["accuracy"]
+    order = {key: number for number, (key, _) in enumerate(names.values())}
+    return table.sort_values("without", key=lambda keys: keys.map(order), kind="stable").round(4)
+
+
+def markdown(table: pd.DataFrame, axes: list[str]) -> str:
+    """Lay the table out with a line for each key left out and a column for each point."""
+    cells = table["accuracy"].map("{:.3f}".format) + table["loss"].map(" ({:+.3f})".format)
+    cells = cells.where(table["without"] != WHOLE, table["accuracy"].map("{:.3f}".format))
+    points = table["variant"].str.cat([table[a].astype(str) for a in axes], sep=", ")
+    wide = table.assign(cell=cells.str.replace("(-", "(\N{MINUS SIGN}"), point=points).pivot(
+        index="without", columns="point", values="cell"
+    )
+    wide = wide.loc[table["without"].unique(), points.unique()]
+    lines = [f"| without | {' | '.join(wide.columns)} |", "|---|" + "--:|" * wide.shape[1]]
+    lines += [
+        f"| {key} | {' | '.join(row)} |" for key, row in zip(wide.index, wide.values, strict=True)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.ablation", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--setting", type=Path, default=Path("experiments/strong.yaml"))
+    parser.add_argument(
+        "-S", "--set-param", action="append", default=[], metavar="KEY=V1,V2",
+        help="values of a parameter; one with several is a column of the table",
+    )  # fmt: skip
+    parser.add_argument("-j", "--jobs", type=int, default=1, help="points at a time")
+    parser.add_argument("--out", type=Path, default=Path("experiments"))
+    arguments = parser.parse_args()
+    setting = read_setting(arguments.setting)
+    given = [entry.partition("=") for entry in arguments.set_param]
+    axes = [key for key, _, values in given if "," in values]
+
+    before, names = {*states()}, {}
+    options = without(setting, [key for key, *_ in given])
+    for key, point in product(options, product(*(values.split(",") for *_, values in given))):
+        values = [f"{name}={value}" for (name, *_), value in zip(given, point, strict=True)]
+        swept = tuple(v for (key_, *_), v in zip(given, point, strict=True) if key_ in axes)
+        name = name_of(key, swept)
+        names[name] = key, swept
+        queue(options[key] + values, "--name", name)
+    run_dvc("queue", "start", "--jobs", str(arguments.jobs))
+    wait({*states()} - before)
+    table = collect(names, axes)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    table.to_csv(arguments.out / "ablation.csv", index=False, lineterminator="\n")
+    text = markdown(table, axes)
+    (arguments.out / "ablation.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
