@@ -1,5 +1,6 @@
 # make repro: the whole comparison.  make test: the tests.  make bench: the speed.
-# make sweep: the learning curve over the standard grid.
+# make sweep: the learning curve over the standard grid.  make strong: the strong setting.
+# make projector: the vectors in TensorBoard, after make repro.
 # Each sets up .venv first.
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ BIN := $(VENV)/bin
 # DVC's stages and its queue workers find python and dvc through PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test bench sweep lint lock
+.PHONY: repro test bench sweep strong projector lint lock
 
 repro: $(VENV)/requirements.txt
 	$(BIN)/dvc repro
@@ -22,6 +23,13 @@ bench: $(VENV)/requirements.txt
 
 sweep: $(VENV)/requirements.txt
 	$(BIN)/python -m experiments.sweep
+
+strong: $(VENV)/requirements.txt
+	$(BIN)/python -m experiments.sweep --setting experiments/strong.yaml
+
+projector: $(VENV)/requirements.txt
+	$(BIN)/python -m experiments.projector
+	$(BIN)/tensorboard --logdir data/projector
 
 lint: $(VENV)/requirements-dev.txt
 	$(BIN)/ruff check .

@@ -167,58 +167,26 @@ def read_texts() -> pa.ChunkedArray:
         )["text"]
 
 
-def read_matrices(settings: params.Params) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Read the words' rows of each variant's matrix, as repeat 0 started and as it ended."""
-    matrices = {}
-    for name in settings.variants:
-        start = artifacts.embedding(settings.variants[name].vectors)
-        with reading(start):
-            initial = np.load(start)
-        with reading(artifacts.weights(name, 0)), h5py.File(artifacts.weights(name, 0)) as file:
-            trained = file["layers/embedding/vars/0"][:]
-        matrices[name] = tuple(m[: settings.tokenize.num_words] for m in (initial, trained))
-    return matrices
-
-
-def main() -> None:
-    settings = params.load()
-    with reading(artifacts.split("test")):
-        sequences = np.load(artifacts.split("test") / "sequences.npy", mmap_mode="r")
-        labels = np.load(artifacts.split("test") / "labels.npy")
-
-    probabilities = {}
-    with tqdm(
-        total=len(settings.variants) * settings.train.repeats, desc="evaluate", unit="repeat"
-    ) as bar:
+def predict_all(settings: params.Params, sequences: np.ndarray) -> dict[str, np.ndarray]:
+    """Score sequences (n_reviews, maxlen) with every variant: (n_repeats, n_reviews) float32."""
+    model, repeats, probabilities = settings.model, settings.train.repeats, {}
+    with tqdm(total=len(settings.variants) * repeats, desc="evaluate", unit="repeat") as bar:
         for name in settings.variants:
             rows = []
-            for repeat in range(settings.train.repeats):
+            for repeat in range(repeats):
                 weights = artifacts.weights(name, repeat)
-                rows.append(
-                    predict(weights, sequences, settings.model.head, settings.model.hidden_units)
-                )
+                rows.append(predict(weights, sequences, model.head, model.hidden_units))
                 bar.update()
             probabilities[name] = np.stack(rows)
+    return probabilities
 
-    scores = {name: score(labels, rows) for name, rows in probabilities.items()}
-    evaluation = {name: summarize(table) for name, table in scores.items()}
-    evaluation["gap"] = {
-        f"{name}-{REFERENCE}": compare(labels, rows, probabilities[REFERENCE])
-        for name, rows in probabilities.items()
-        if name != REFERENCE
-    }
-    histories = {name: pd.read_csv(artifacts.training(name)) for name in settings.variants}
-    with reading(artifacts.split("train")):
-        train_sequences = np.load(artifacts.split("train") / "sequences.npy", mmap_mode="r")
-        train_labels = np.load(artifacts.split("train") / "labels.npy")
-    with reading(artifacts.COVERAGE):
-        coverage = json.loads(artifacts.COVERAGE.read_text("utf-8"))
-    names, texts, matrices = read_words(), read_texts(), read_matrices(settings)
-    telling = words.telling_words(train_sequences, train_labels, settings.tokenize.num_words)
+
+def tables_of_errors(
+    labels: np.ndarray, probabilities: dict[str, np.ndarray], texts: pa.ChunkedArray
+) -> dict[str, pd.DataFrame]:
+    """Tabulate calibration, accuracy by length and, of the usual two, where they disagree."""
     n_words = pc.list_value_length(pc.utf8_split_whitespace(texts)).to_numpy()
     tables = {
-        "neighbours": by_variant(words.neighbours(matrices, telling, names)),
-        "moved": by_variant(words.moved(matrices, names)),
         "calibration": by_variant(
             {name: errors.calibration(labels, rows) for name, rows in probabilities.items()}
         ),
@@ -231,6 +199,35 @@ def main() -> None:
         shown = errors.disagreements(labels, *pair, REVIEWS_SHOWN)
         shown["text"] = [errors.ending(texts[row].as_py()) for row in shown["review"]]
         tables["disagreements"] = shown
+    return tables
+
+
+def main() -> None:
+    settings = params.load()
+    with reading(artifacts.split("test")):
+        sequences = np.load(artifacts.split("test") / "sequences.npy", mmap_mode="r")
+        labels = np.load(artifacts.split("test") / "labels.npy")
+    with reading(artifacts.split("train")):
+        train_sequences = np.load(artifacts.split("train") / "sequences.npy", mmap_mode="r")
+        train_labels = np.load(artifacts.split("train") / "labels.npy")
+    with reading(artifacts.COVERAGE):
+        coverage = json.loads(artifacts.COVERAGE.read_text("utf-8"))
+    names, texts, matrices = read_words(), read_texts(), words.read_matrices(settings)
+
+    probabilities = predict_all(settings, sequences)
+    scores = {name: score(labels, rows) for name, rows in probabilities.items()}
+    evaluation = {name: summarize(table) for name, table in scores.items()}
+    evaluation["gap"] = {
+        f"{name}-{REFERENCE}": compare(labels, rows, probabilities[REFERENCE])
+        for name, rows in probabilities.items()
+        if name != REFERENCE
+    }
+    histories = {name: pd.read_csv(artifacts.training(name)) for name in settings.variants}
+    telling = words.telling_words(train_sequences, train_labels, settings.tokenize.num_words)
+    tables = {
+        "neighbours": by_variant(words.neighbours(matrices, telling, names)),
+        "moved": by_variant(words.moved(matrices, names)),
+    } | tables_of_errors(labels, probabilities, texts)
 
     with whole(artifacts.PREDICTIONS) as unfinished:
         pq.write_table(predictions_table(labels, probabilities), unfinished, compression="zstd")

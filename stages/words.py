@@ -4,8 +4,12 @@
 is (n_words,) of str, the word of each row. Row 0 is padding.
 """
 
+import h5py
 import numpy as np
 import pandas as pd
+
+from stages.shared import artifacts, params
+from stages.shared.artifacts import reading
 
 TELLING, PICTURED = 6, 15  # words of each label
 MOVED, NEIGHBOURS = 10, 6
@@ -14,6 +18,19 @@ ROUNDING = 1e-6  # of a cosine in float32
 REVIEWS_AT_A_TIME = 10_000
 
 Matrices = dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+def read_matrices(settings: params.Params) -> Matrices:
+    """Read the words' rows of each variant's matrix, as repeat 0 started and as it ended."""
+    matrices = {}
+    for name in settings.variants:
+        start = artifacts.embedding(settings.variants[name].vectors)
+        with reading(start):
+            initial = np.load(start)
+        with reading(artifacts.weights(name, 0)), h5py.File(artifacts.weights(name, 0)) as file:
+            trained = file["layers/embedding/vars/0"][:]
+        matrices[name] = tuple(m[: settings.tokenize.num_words] for m in (initial, trained))
+    return matrices
 
 
 def telling_words(sequences: np.ndarray, labels: np.ndarray, num_words: int) -> pd.DataFrame:
