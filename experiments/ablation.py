@@ -5,7 +5,7 @@
 In:  a file of what differs from params.yaml. Every point of the grid that -S gives is run with all
      of it, and once without each of its lines, as experiments of DVC's queue.
 Out: ablation.csv and .md in a folder: accuracy on the validation reviews after the last epoch, mean
-     over draws, and what it loses without the line. The test split is not looked at.
+     over draws, and what leaving out the line changes. The test split is not looked at.
 """
 
 import argparse
@@ -58,11 +58,6 @@ def without(setting: list[str], given: list[str]) -> dict[str, list[str]]:
     return left_out
 
 
-def name_of(key: str, point: tuple[str, ...]) -> str:
-    """Name an experiment, as DVC and Git allow it."""
-    return "-".join(["without", *key.replace("_", ".").split("."), *point])
-
-
 def validation_accuracy(revision: str, variants: list[str]) -> dict[str, tuple[float, float]]:
     """Read each variant's accuracy after the last epoch: mean and standard deviation of draws."""
     found = {}
@@ -76,9 +71,9 @@ def validation_accuracy(revision: str, variants: list[str]) -> dict[str, tuple[f
 
 
 def collect(names: dict[str, tuple[str, tuple[str, ...]]], axes: list[str]) -> pd.DataFrame:
-    """One row for each finished experiment and variant: without, the axes, accuracy, std, loss.
+    """One row for each finished experiment and variant: without, the axes, accuracy, std, change.
 
-    `loss` is what the accuracy of the whole setting at the same point has more.
+    `change` is from the accuracy of the whole setting at the same point.
     """
     rows = []
     for run in dvc.api.exp_show():
@@ -91,25 +86,23 @@ def collect(names: dict[str, tuple[str, tuple[str, ...]]], axes: list[str]) -> p
             rows.append({"without": key, **place, "variant": variant, "accuracy": mean, "std": std})
     table = pd.DataFrame(rows)
     whole = table[table["without"] == WHOLE].set_index([*axes, "variant"])["accuracy"]
-    table["loss"] = table.set_index([*axes, "variant"]).index.map(whole) - table["accuracy"]
+    table["change"] = table["accuracy"] - table.set_index([*axes, "variant"]).index.map(whole)
     order = {key: number for number, (key, _) in enumerate(names.values())}
     return table.sort_values("without", key=lambda keys: keys.map(order), kind="stable").round(4)
 
 
 def markdown(table: pd.DataFrame, axes: list[str]) -> str:
     """Lay the table out with a line for each key left out and a column for each point."""
-    cells = table["accuracy"].map("{:.3f}".format) + table["loss"].map(" ({:+.3f})".format)
+    cells = table["accuracy"].map("{:.3f}".format) + table["change"].map(" ({:+.3f})".format)
     cells = cells.where(table["without"] != WHOLE, table["accuracy"].map("{:.3f}".format))
-    points = table["variant"].str.cat([table[a].astype(str) for a in axes], sep=", ")
-    wide = table.assign(cell=cells.str.replace("(-", "(\N{MINUS SIGN}"), point=points).pivot(
+    points = table[["variant", *axes]].astype(str).agg(", ".join, axis=1)
+    cells = cells.str.replace("(-", "(\N{MINUS SIGN}")
+    wide = table.assign(cell=cells, point=points).pivot(
         index="without", columns="point", values="cell"
     )
-    wide = wide.loc[table["without"].unique(), points.unique()]
-    lines = [f"| without | {' | '.join(wide.columns)} |", "|---|" + "--:|" * wide.shape[1]]
-    lines += [
-        f"| {key} | {' | '.join(row)} |" for key, row in zip(wide.index, wide.values, strict=True)
-    ]
-    return "\n".join(lines) + "\n"
+    wide = wide.loc[table["without"].unique(), points.unique()].fillna("failed").reset_index()
+    lines = [wide.columns, ["---"] + ["--:"] * (wide.shape[1] - 1), *wide.to_numpy()]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def main() -> None:
@@ -134,9 +127,7 @@ def main() -> None:
     for key, point in product(options, product(*(values.split(",") for *_, values in given))):
         values = [f"{name}={value}" for (name, *_), value in zip(given, point, strict=True)]
         swept = tuple(v for (key_, *_), v in zip(given, point, strict=True) if key_ in axes)
-        name = name_of(key, swept)
-        names[name] = key, swept
-        queue(options[key] + values, "--name", name)
+        names[queue(options[key] + values)] = key, swept
     run_dvc("queue", "start", "--jobs", str(arguments.jobs))
     wait({*states()} - before)
     table = collect(names, axes)

@@ -61,10 +61,11 @@ def read_setting(path: Path) -> list[str]:
     ]
 
 
-def queue(values: list[str], *options: str) -> None:
-    """Put an experiment with these values of parameters into DVC's queue."""
+def queue(values: list[str]) -> str:
+    """Put an experiment with these values of parameters into DVC's queue; returns its name."""
     settings = (("--set-param", value) for value in values)
-    dvc("exp", "run", "--queue", *options, *chain.from_iterable(settings))
+    said = dvc("exp", "run", "--queue", *chain.from_iterable(settings))
+    return re.search("Queued experiment '(.+?)'", said)[1]
 
 
 def states() -> dict[str, str]:
