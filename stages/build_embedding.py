@@ -1,8 +1,9 @@
 """Build the matrices that a variant's Embedding layer can start from.
 
 In:  data/sequences/vocabulary.parquet, data/sequences/train/ and data/raw/vectors/.
-Out: data/embeddings/<name>.npy for each name under `embed`, (num_words + num_bigrams, dim) float32:
-     row 0 is padding and zero, row i belongs to index i, a word without a vector has zeros.
+Out: data/embeddings/random.npy, glove.npy, domain.npy and adapted.npy, each (num_words +
+     num_bigrams, dim) float32: row 0 is padding and zero, row i belongs to index i, a word without
+     a vector has zeros. The latter two are empty unless they are asked for under `embed`.
      metrics/coverage.json: which share of the vocabulary, and of the tokens, has a vector.
 Parameters: embed, tokenize.num_words, tokenize.num_bigrams, seed.
 """
@@ -86,16 +87,18 @@ def main() -> None:
     words = vocabulary["word"].combine_chunks()
     rows = find_rows(words, pa.array(vector_words, pa.string()))
     covered = coverage(words, vocabulary["count"].to_numpy(), rows, num_words)
+    nothing = np.empty((0, 0), np.float32)
     matrices = {
         "random": draw_matrix(n_ids, embed.random.dim, settings.seed),
         "glove": look_up(rows, vectors, num_words, n_ids),
+        "domain": nothing,
+        "adapted": nothing,
     }
     if embed.domain or embed.adapted:
         matrices |= fitted(embed, matrices["glove"], settings.seed)
-    with whole(artifacts.EMBEDDINGS) as folder:
-        folder.mkdir()
-        for name, matrix in matrices.items():
-            np.save(folder / artifacts.embedding(name).name, matrix)
+    for name, matrix in matrices.items():
+        with whole(artifacts.embedding(name)) as partial, partial.open("wb") as file:
+            np.save(file, matrix)
     write_json(artifacts.COVERAGE, covered)
     print(
         f"{covered['words_kept_with_vector']:,} of the {covered['words_kept']:,} words kept have a"
