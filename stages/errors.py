@@ -64,8 +64,8 @@ def by_length(n_words: np.ndarray, labels: np.ndarray, probabilities: np.ndarray
     """
     correct = ((probabilities > 0.5) == labels).mean(axis=0)
     table = pd.DataFrame({"words": n_words, "correct": correct})
-    groups = table.groupby(pd.qcut(table["words"], LENGTH_BINS, duplicates="drop"), observed=True)
-    bins = groups.agg(
+    ends = np.quantile(n_words, np.arange(1, LENGTH_BINS) / LENGTH_BINS, method="lower")
+    bins = table.groupby(np.searchsorted(np.unique(ends), n_words)).agg(
         words_from=("words", "min"), words_to=("words", "max"),
         reviews=("words", "size"), accuracy=("correct", "mean"),
     )  # fmt: skip

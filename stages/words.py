@@ -76,7 +76,7 @@ def nearest(matrix: np.ndarray, ids: np.ndarray, names: np.ndarray) -> list[str]
     for own in ids:
         cosine = rows @ rows[own]
         cosine[[0, own]] = -np.inf
-        order = np.argsort(-cosine, kind="stable")[:NEIGHBOURS]
+        order = np.argsort(-cosine, kind="stable")[: min(NEIGHBOURS, len(rows) - 2)]
         lists.append(", ".join(names[order]) if rows[own].any() else "")
     return lists
 
