@@ -192,7 +192,9 @@ def report(table: pd.DataFrame, swept: str, panel: str) -> str:
     for value, part in table.groupby(panel, sort=False):
         lines += [f"### {panel} {value}", ""]
         variants = [v for v in part["variant"].unique() if v != REFERENCE]
-        lines += [f"- {sentence(v, part[part['variant'] == v], swept)}" for v in variants]
+        for variant in variants:
+            said = sentence(variant, part[part["variant"] == variant], swept)
+            lines.append(f"- Over {swept}, {said}")
         lines += ["", f"| {swept} | {REFERENCE} | {' | '.join(f'{v} | gap' for v in variants)} |"]
         lines.append("|--:" * (2 + 2 * len(variants)) + "|")
         for size, rows in part.groupby(swept):
