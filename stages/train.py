@@ -4,12 +4,19 @@ In:  data/sequences/train/ and the matrix in data/embeddings/ that the variant s
 Out: data/models/<variant>/repeat_<r>.weights.h5
      metrics/training/<variant>.csv: repeat, epoch, loss, accuracy, val_loss, val_accuracy.
 Parameters: seed, model, train, variants.<variant>.
+
+Interrupted, it goes on from the repeats that were finished: they wait in data/unfinished-<variant>/
+as long as code, parameters and inputs stay the same.
 """
 
 import argparse
+import hashlib
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
+from threading import Event
 
 from stages.backend import THREADS
 
@@ -20,7 +27,7 @@ from tqdm import tqdm
 from stages.draws import draw_matrix, draw_orders, draw_rows
 from stages.model import build_model
 from stages.shared import artifacts, params
-from stages.shared.artifacts import InputError, reading, run, whole
+from stages.shared.artifacts import InputError, reading, remove, run, sha256_of, whole
 from stages.training import History, Weights, compile_fit, drop_words, initial_weights
 
 
@@ -38,6 +45,26 @@ def check_enough(n_reviews: int, samples: int, validation_samples: int) -> None:
             f" and train.validation_samples takes {validation_samples}:"
             f" at most {max(n_reviews - validation_samples, 0)}"
         )
+
+
+def key_of(settings: params.Params, variant: str, inputs: list[Path]) -> str:
+    """Hash all that decides a variant's weights: code, parameters, content of the inputs."""
+    code = sorted(Path(__file__).parent.rglob("*.py"))
+    chosen = settings.seed, settings.model, settings.train, settings.variants[variant]
+    content = [repr(chosen), *map(sha256_of, [*code, *inputs])]
+    return hashlib.sha256("\n".join(content).encode()).hexdigest()
+
+
+def finished_before(folder: Path, key: str) -> list[int]:
+    """List the repeats that an interrupted run with the same key has left in `folder`, and keep it.
+
+    What a run with another key has left is removed.
+    """
+    if not (folder / key).exists():
+        remove(folder)
+        folder.mkdir(parents=True)
+        (folder / key).touch()
+    return sorted(int(path.stem.removeprefix("repeat_")) for path in folder.glob("repeat_*.csv"))
 
 
 def main() -> None:
@@ -63,15 +90,26 @@ def main() -> None:
     )
     model.summary()
     fit = compile_fit(model, train.optimizer, train.learning_rate, train.batch_size)
-    histories = []
+    inputs = [artifacts.split("train") / name for name in ("sequences.npy", "labels.npy")]
+    unfinished = artifacts.unfinished(name)
+    done = finished_before(
+        unfinished, key_of(settings, name, [*inputs, artifacts.embedding(variant.vectors)])
+    )
+    if done:
+        print(f"{len(done)} of {train.repeats} repeats were finished before: going on")
+    to_do = [repeat for repeat in range(train.repeats) if repeat not in done]
+    stop = Event()
     with (
-        whole(artifacts.model(name)) as folder,
-        tqdm(total=train.repeats * train.epochs, desc=f"train {name}", unit="epoch") as bar,
+        tqdm(
+            total=train.repeats * train.epochs, initial=len(done) * train.epochs,
+            desc=f"train {name}", unit="epoch",
+        ) as bar,
         ThreadPoolExecutor(THREADS) as pool,
-    ):
-        folder.mkdir()
+    ):  # fmt: skip
 
         def show(epoch: dict[str, float]) -> None:
+            if stop.is_set():
+                raise InterruptedError
             values = {measure: f"{value:.3f}" for measure, value in epoch.items()}
             bar.set_postfix(values, refresh=False)
             bar.update()
@@ -92,12 +130,26 @@ def main() -> None:
                 learning_rates(train.learning_rate, train.schedule, train.epochs),
             )
 
-        for repeat, (weights, history) in enumerate(pool.map(train_repeat, range(train.repeats))):
-            model.set_weights(weights)
-            model.save_weights(folder / artifacts.weights(name, repeat).name)
-            histories += [{"repeat": repeat, "epoch": e, **row} for e, row in enumerate(history, 1)]
-    with whole(artifacts.training(name)) as unfinished:
-        pd.DataFrame(histories).round(6).to_csv(unfinished, index=False, lineterminator="\n")
+        try:
+            for repeat, result in zip(to_do, pool.map(train_repeat, to_do), strict=True):
+                model.set_weights(result[0])
+                model.save_weights(unfinished / artifacts.weights(name, repeat).name)
+                rows = [{"repeat": repeat, "epoch": e, **row} for e, row in enumerate(result[1], 1)]
+                with whole(unfinished / f"repeat_{repeat}.csv") as partial_file:
+                    pd.DataFrame(rows).round(6).to_csv(partial_file, index=False)
+        finally:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+
+    with whole(artifacts.model(name)) as folder:
+        folder.mkdir()
+        for repeat in range(train.repeats):
+            shutil.copy(unfinished / artifacts.weights(name, repeat).name, folder)
+    parts = [unfinished / f"repeat_{repeat}.csv" for repeat in range(train.repeats)]
+    histories = [pd.read_csv(part, float_precision="round_trip") for part in parts]
+    with whole(artifacts.training(name)) as partial_file:
+        pd.concat(histories).to_csv(partial_file, index=False, lineterminator="\n")
+    remove(unfinished)
 
 
 if __name__ == "__main__":

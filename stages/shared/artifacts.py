@@ -1,5 +1,6 @@
 """Where every artifact lies, outputs that appear whole or not at all, errors that are one line."""
 
+import errno
 import hashlib
 import json
 import os
@@ -55,6 +56,7 @@ UNREADABLE = (
 )
 
 
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
 SMALL, MOST_EXPANSION = 64 << 20, 50  # aclImdb's archive holds 6 times its size
 
 
@@ -70,6 +72,12 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(f"error: {error}")
     except MemoryError as error:
         sys.exit(f"error: out of memory: {error}")
+    except KeyboardInterrupt:
+        sys.exit("error: interrupted")
+    except OSError as error:
+        if error.errno not in OF_THE_DISK:
+            raise
+        sys.exit(f"error: {error.filename or 'the disk'}: {error.strerror}")
 
 
 def cores() -> int:
@@ -154,6 +162,11 @@ def model(variant: str) -> Path:
 def weights(variant: str, repeat: int) -> Path:
     """The trained weights of one repeat of a variant."""
     return model(variant) / f"repeat_{repeat}.weights.h5"
+
+
+def unfinished(variant: str) -> Path:
+    """The folder where an interrupted training of a variant leaves what it has finished."""
+    return Path("data") / f"unfinished-{variant}"
 
 
 def training(variant: str) -> Path:
