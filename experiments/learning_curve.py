@@ -177,11 +177,17 @@ def draw(table: pd.DataFrame, swept: str, panel: str, path: Path) -> None:
         axis.set_xlabel(swept)
         axis.grid(alpha=0.25)
     axes[0, 0].set_ylabel("accuracy on the test split")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
-    figure.suptitle(
-        "Test accuracy: mean over draws with its 95 % band;"
-        " dotted: where it crosses learned, shaded: its 95 % interval"
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    handles += [
+        plt.Rectangle((0, 0), 1, 1, color="grey", alpha=0.3, linewidth=0),
+        plt.Line2D([], [], color="grey", linewidth=1, linestyle=":"),
+        plt.Rectangle((0, 0), 1, 1, color="grey", alpha=0.12, linewidth=0),
+    ]
+    labels += ["95 % band over draws", "crosses learned", "95 % interval of the crossing"]
+    figure.legend(
+        handles, labels, loc="outside lower center", fontsize="small", ncols=min(2 * len(panels), 6)
     )
+    figure.suptitle(f"Test accuracy over {swept}")
     figure.savefig(path, dpi=100, metadata={"Software": None})
     plt.close(figure)
 
