@@ -1,4 +1,4 @@
-# make repro: the whole comparison.  make test: the tests.  make bench: the speed.
+# make repro: the whole comparison.  make test, make test-slow: the tests.  make bench: the speed.
 # make sweep: the learning curve over the standard grid.  make strong: the strong setting.
 # make projector: the vectors in TensorBoard, after make repro.
 # Each sets up .venv first.
@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # DVC's stages and its queue workers find python and dvc through PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test bench sweep strong projector lint lock
+.PHONY: repro test test-slow bench sweep strong projector lint lock
 
 repro: $(VENV)/requirements.txt
 	$(BIN)/dvc repro
@@ -17,6 +17,9 @@ repro: $(VENV)/requirements.txt
 
 test: $(VENV)/requirements-dev.txt
 	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/requirements-dev.txt
+	$(BIN)/python -m pytest -m slow
 
 bench: $(VENV)/requirements.txt
 	$(BIN)/python -m benchmarks.compare

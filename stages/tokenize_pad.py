@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from stages import bigrams
 from stages.shared import artifacts, params
-from stages.shared.artifacts import InputError, reading, run, whole
+from stages.shared.artifacts import InputError, create_array, reading, run, whole
 
 FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'  # the default of Keras' Tokenizer
 SPACE = ord(" ")
@@ -165,9 +165,7 @@ def main() -> None:
             folder.mkdir()
             np.save(folder / "labels.npy", labels)
             width = maxlen + (maxlen - 1 if settings.num_bigrams else 0)
-            sequences = np.lib.format.open_memmap(
-                folder / "sequences.npy", "w+", np.int32, (len(labels), width)
-            )
+            sequences = create_array(folder / "sequences.npy", (len(labels), width), np.int32)
             start = 0
             for block in pad_texts(read_column("text", split), words, num_words, maxlen):
                 sequences[start : start + len(block), :maxlen] = block

@@ -146,7 +146,7 @@ def main() -> None:
         for repeat in range(train.repeats):
             shutil.copy(unfinished / artifacts.weights(name, repeat).name, folder)
     parts = [unfinished / f"repeat_{repeat}.csv" for repeat in range(train.repeats)]
-    histories = [pd.read_csv(part, float_precision="round_trip") for part in parts]
+    histories = [pd.read_csv(part) for part in parts]
     with whole(artifacts.training(name)) as partial_file:
         pd.concat(histories).to_csv(partial_file, index=False, lineterminator="\n")
     remove(unfinished)

@@ -23,13 +23,15 @@ def test_each_word_is_found_by_its_row_among_the_vectors(rows):
 
 
 def test_row_zero_and_words_without_a_vector_are_zero(rows):
-    matrix = look_up(rows, VECTORS, num_words=5)
+    matrix = look_up(rows, VECTORS, num_words=5, n_ids=7)
     assert matrix.dtype == np.float32
-    np.testing.assert_array_equal(matrix, [[0] * 3, VECTORS[1], [0] * 3, VECTORS[0], VECTORS[3]])
+    np.testing.assert_array_equal(
+        matrix, [[0] * 3, VECTORS[1], [0] * 3, VECTORS[0], VECTORS[3], [0] * 3, [0] * 3]
+    )
 
 
 def test_the_matrix_has_num_words_rows_even_where_the_vocabulary_is_smaller(rows):
-    matrix = look_up(rows, VECTORS, num_words=10)
+    matrix = look_up(rows, VECTORS, num_words=10, n_ids=10)
     assert matrix.shape == (10, 3)
     assert not matrix[6:].any()
 

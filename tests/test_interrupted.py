@@ -14,6 +14,7 @@ from stages.shared import artifacts
 from tests.conftest import edit_params
 
 REPEATS = 6
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,8 @@ from contextlib import AbstractContextManager, contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+import numpy as np
+
 # Relative to the project's root, from which every stage runs.
 PARAMS = Path("params.yaml")
 
@@ -77,7 +79,7 @@ def run(main: Callable[[], None]) -> None:
     except OSError as error:
         if error.errno not in OF_THE_DISK:
             raise
-        sys.exit(f"error: {error.filename or 'the disk'}: {error.strerror}")
+        sys.exit(f"error: {error.filename or 'the disk'}: {os.strerror(error.errno)}")
 
 
 def cores() -> int:
@@ -136,6 +138,18 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def create_array(path: Path, shape: tuple[int, ...], dtype: type) -> np.memmap:
+    """Create a .npy file to fill through memory; raises OSError where there is no room for it.
+
+    Without its room reserved, a write to a full disk would end the process with SIGBUS.
+    """
+    array = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
 
 
 def write_json(path: Path, content: dict) -> None:
