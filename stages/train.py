@@ -22,6 +22,7 @@ from stages.backend import THREADS
 
 import numpy as np
 import pandas as pd
+from keras import Model
 from tqdm import tqdm
 
 from stages.draws import draw_matrix, draw_orders, draw_rows
@@ -65,6 +66,26 @@ def finished_before(folder: Path, key: str) -> list[int]:
         folder.mkdir(parents=True)
         (folder / key).touch()
     return sorted(int(path.stem.removeprefix("repeat_")) for path in folder.glob("repeat_*.csv"))
+
+
+def keep(model: Model, history: History, folder: Path, variant: str, repeat: int) -> None:
+    """Write the weights of a finished repeat, then its history, which says that it is finished."""
+    model.save_weights(folder / artifacts.weights(variant, repeat).name)
+    rows = [{"repeat": repeat, "epoch": epoch, **row} for epoch, row in enumerate(history, 1)]
+    with whole(folder / f"repeat_{repeat}.csv") as partial_file:
+        pd.DataFrame(rows).round(6).to_csv(partial_file, index=False)
+
+
+def gather(folder: Path, variant: str, repeats: int) -> None:
+    """Make the outputs of a variant from its finished repeats, which are removed."""
+    with whole(artifacts.model(variant)) as models:
+        models.mkdir()
+        for repeat in range(repeats):
+            shutil.copy(folder / artifacts.weights(variant, repeat).name, models)
+    histories = [pd.read_csv(folder / f"repeat_{repeat}.csv") for repeat in range(repeats)]
+    with whole(artifacts.training(variant)) as partial_file:
+        pd.concat(histories).to_csv(partial_file, index=False, lineterminator="\n")
+    remove(folder)
 
 
 def main() -> None:
@@ -133,23 +154,12 @@ def main() -> None:
         try:
             for repeat, result in zip(to_do, pool.map(train_repeat, to_do), strict=True):
                 model.set_weights(result[0])
-                model.save_weights(unfinished / artifacts.weights(name, repeat).name)
-                rows = [{"repeat": repeat, "epoch": e, **row} for e, row in enumerate(result[1], 1)]
-                with whole(unfinished / f"repeat_{repeat}.csv") as partial_file:
-                    pd.DataFrame(rows).round(6).to_csv(partial_file, index=False)
+                keep(model, result[1], unfinished, name, repeat)
         finally:
             stop.set()
             pool.shutdown(cancel_futures=True)
 
-    with whole(artifacts.model(name)) as folder:
-        folder.mkdir()
-        for repeat in range(train.repeats):
-            shutil.copy(unfinished / artifacts.weights(name, repeat).name, folder)
-    parts = [unfinished / f"repeat_{repeat}.csv" for repeat in range(train.repeats)]
-    histories = [pd.read_csv(part) for part in parts]
-    with whole(artifacts.training(name)) as partial_file:
-        pd.concat(histories).to_csv(partial_file, index=False, lineterminator="\n")
-    remove(unfinished)
+    gather(unfinished, name, train.repeats)
 
 
 if __name__ == "__main__":
