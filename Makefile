@@ -1,6 +1,7 @@
 # make repro: the whole comparison.  make test, make test-slow: the tests.  make bench: the speed.
 # make sweep: the learning curve over the standard grid.  make strong: the strong setting.
 # make projector: the vectors in TensorBoard, after make repro.
+# make audit: known vulnerabilities of the locked requirements; it asks PyPI, and fails if it can't.
 # Each sets up .venv first.
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 # DVC's stages and its queue workers find python and dvc through PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test test-slow bench sweep strong projector lint lock
+.PHONY: repro test test-slow bench sweep strong projector lint audit lock
 
 repro: $(VENV)/requirements.txt
 	$(BIN)/dvc repro
@@ -37,6 +38,9 @@ projector: $(VENV)/requirements.txt
 lint: $(VENV)/requirements-dev.txt
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+audit: $(VENV)/requirements-dev.txt
+	$(BIN)/uv tool run pip-audit==2.10.1 --requirement requirements.txt --disable-pip --strict
 
 lock: $(VENV)/requirements-dev.txt
 	for name in requirements requirements-dev; do \

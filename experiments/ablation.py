@@ -20,6 +20,7 @@ import pandas as pd
 import yaml
 from pydantic import ValidationError
 
+from experiments.learning_curve import UNFINISHED
 from experiments.sweep import dvc as run_dvc
 from experiments.sweep import queue, read_setting, states, wait
 from stages.shared import artifacts, params
@@ -77,7 +78,7 @@ def collect(names: dict[str, tuple[str, tuple[str, ...]]], axes: list[str]) -> p
     """
     rows = []
     for run in dvc.api.exp_show():
-        if run["Experiment"] not in names:
+        if run["Experiment"] not in names or run["State"] in UNFINISHED:
             continue
         key, point = names[run["Experiment"]]
         variants = [c.removesuffix(".accuracy_std") for c in run if c.endswith(".accuracy_std")]

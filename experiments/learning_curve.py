@@ -22,6 +22,7 @@ from scipy import stats
 
 REFERENCE, CONFIDENCE = "learned", 0.95
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")  # Okabe and Ito (2008)
+UNFINISHED = ("Queued", "Running", "Failed")
 INPUTS = ("data/raw/", "stages/")  # runs can be compared that had the same of these
 
 
@@ -31,7 +32,9 @@ def collect(rows: list[dict], swept: str, panel: str) -> tuple[pd.DataFrame, lis
     Of several groups of such runs the largest is taken. Raises ValueError if no run
     has finished.
     """
-    runs = pd.DataFrame([row for row in rows if row["rev"] != "workspace"]).replace("None", None)
+    # A run that failed or has yet to run is shown with the metrics of the commit it started from.
+    rows = [row for row in rows if row["rev"] != "workspace" and row.get("State") not in UNFINISHED]
+    runs = pd.DataFrame(rows).replace("None", None)
     gaps = [column for column in runs if column.startswith("gap.")]
     finished = runs.dropna(subset=[c for c in gaps if c.endswith(".accuracy")], how="all")
     if finished.empty or swept not in finished:

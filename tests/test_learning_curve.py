@@ -27,6 +27,8 @@ def test_only_runs_that_differ_in_what_was_swept_are_joined_and_others_are_named
         run("other", 400, **{"data/raw/reviews.parquet": "b"}),
         run("unfinished", 800, **{"gap.pretrained-learned.accuracy": "None"}),
         run("twice", 100),
+        run("failed", 800, State="Failed"),
+        run("queued", 800, State="Queued"),
         run(None, 800) | {"rev": "workspace"},
     ]
     runs, left_out = lc.collect(rows, "train.samples", "model.head")
