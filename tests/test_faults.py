@@ -50,6 +50,11 @@ def content(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in files if path.is_file()}
 
 
+def command_of(stage: str) -> str:
+    module, *arguments = STAGES[stage]
+    return " ".join(["python", "-m", f"stages.{module}", *arguments])
+
+
 def in_namespace(script: str) -> list[str]:
     return ["unshare", "--map-root-user", "--mount", "bash", "-euc", script]
 
@@ -127,16 +132,14 @@ def test_a_stage_that_is_interrupted_says_so_and_leaves_nothing(
 @each_stage
 def test_a_full_disk_is_said_in_one_line(project, run, stage):
     before = content(project)
-    command = " ".join(["python -m", f"stages.{STAGES[stage][0]}", *STAGES[stage][1:]])
-    folders = "data metrics"
     script = f"""
-        for folder in {folders}; do
+        for folder in data metrics; do
             size=$(du --apparent-size --block-size=1 -s $folder | cut -f1)
             cp -a $folder /tmp/full-$$ && mount -t tmpfs -o size=$((size + 65536)) tmpfs $folder
             cp -a /tmp/full-$$/. $folder && rm -r /tmp/full-$$
             head -c 1G /dev/zero > $folder/filler 2> /dev/null || true
         done
-        {command}
+        {command_of(stage)}
     """
     assert_one_line(run(project, *in_namespace(script), check=False), "No space left on device")
     assert content(project) == before
@@ -147,12 +150,11 @@ def test_a_full_disk_is_said_in_one_line(project, run, stage):
 @each_stage
 def test_a_folder_that_is_read_only_is_said_in_one_line(project, run, stage):
     before = content(project)
-    command = " ".join(["python -m", f"stages.{STAGES[stage][0]}", *STAGES[stage][1:]])
     script = f"""
         for folder in data metrics; do
             mount --bind $folder $folder && mount -o remount,bind,ro $folder
         done
-        {command}
+        {command_of(stage)}
     """
     assert_one_line(run(project, *in_namespace(script), check=False), "Read-only file system")
     assert content(project) == before
