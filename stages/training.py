@@ -19,12 +19,12 @@ import numpy as np
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 from scipy.sparse import csr_array
 
-from stages.model import above_look_up, has_mean, look_up, look_up_gradient
+from stages.model import ROWS, above_look_up, has, look_up, look_up_gradient
 
 SUPPORTED = ("sgd", "rmsprop", "adam", "adamw", "adagrad", "adadelta", "adamax", "lion")
 # With a zero gradient, these leave a weight as it is and multiply its accumulators by rho or 1.
 ROW_BY_ROW = ("sgd", "rmsprop", "adagrad", "adadelta")
-SCORING_BATCH = 128  # so many embedded reviews stay within a CPU's cache
+SCORING_BATCH = ROWS  # so many embedded reviews stay within a CPU's cache
 WIDTH_STEP = 128  # widths are multiples of it, so that they seldom change from epoch to epoch
 MEASURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
@@ -64,7 +64,7 @@ def initial_weights(model: keras.Model, seed: int, matrix: np.ndarray) -> Weight
 def prepare(model: keras.Model, x: np.ndarray) -> np.ndarray | csr_array:
     """What does not depend on the order of the reviews: for a mean, `token_shares`."""
     x = np.asarray(x, np.int32)
-    return token_shares(x, model.get_layer("embedding").input_dim) if has_mean(model) else x
+    return token_shares(x, model.get_layer("embedding").input_dim) if has(model, "mean") else x
 
 
 def token_shares(x: np.ndarray, num_words: int) -> csr_array:
@@ -99,11 +99,16 @@ def drop_words(
 
 
 def in_batches(values: np.ndarray, batch_size: int) -> np.ndarray:
-    """(n, ...) -> (batches, batch_size, ...), one batch at least; zeros fill the last one."""
+    """(n, ...) -> (batches, at least batch_size, ...), one batch at least.
+
+    Zeros fill the last one, and make the size of each a multiple of ROWS.
+    """
     n_batches = max(-(-len(values) // batch_size), 1)
     filled = np.zeros((n_batches * batch_size, *values.shape[1:]), values.dtype)
     filled[: len(values)] = values
-    return filled.reshape(n_batches, batch_size, *values.shape[1:])
+    batches = filled.reshape(n_batches, batch_size, *values.shape[1:])
+    spare = [(0, 0), (0, -batch_size % ROWS), *[(0, 0)] * (values.ndim - 1)]
+    return np.pad(batches, spare)
 
 
 def stacked(rows: list[np.ndarray], width: int, filler: int = 0) -> np.ndarray:
@@ -166,6 +171,7 @@ def compile_fit(
     move every row with every batch, by the momentum it has: a pass over the matrix each time.
     """
     embedding, head = model.get_layer("embedding"), above_look_up(model)
+    flat = has(model, "flatten")
     row_by_row = embedding.trainable and optimizer_name in ROW_BY_ROW
     optimizer = make_optimizer(optimizer_name, learning_rate, head.trainable_variables)
     rho = getattr(optimizer, "rho", 1.0)
@@ -191,7 +197,7 @@ def compile_fit(
         if row_by_row:
             local = [tf.gather(matrix, batch["rows"]) for matrix in matrices]
             local[1:] = make_up(local[1:], i - 1 - tf.gather(last, batch["rows"]))
-        features, n_rows = look_up(local[0], batch), local[0].shape[0]
+        features, n_rows = look_up(local[0], batch, flat), local[0].shape[0]
         with tf.GradientTape() as tape:
             tape.watch([features, *layers])
             batch_sums = score(features, layers, batch)
@@ -230,7 +236,7 @@ def compile_fit(
             matrices[1:] = make_up(matrices[1:], batches["labels"].shape[0] - 1 - last)
         val_sums = over(
             validation,
-            lambda _, batch, now: now + score(look_up(matrices[0], batch), layers, batch),
+            lambda _, batch, now: now + score(look_up(matrices[0], batch, flat), layers, batch),
             tf.zeros(2),
         )
         means = [sums / tf.reduce_sum(batches["weight"])]
@@ -291,12 +297,12 @@ def compile_fit(
 
 def compile_predict(model: keras.Model) -> Callable[[Weights, np.ndarray], np.ndarray]:
     """Returns `predict(weights, x)`: (n, maxlen) int32 -> probabilities (n,) float32."""
-    head = above_look_up(model)
+    head, flat = above_look_up(model), has(model, "flatten")
 
     @tf.function(jit_compile=True, autograph=False)
     def score(table, layers, batches):
         def score_batch(batch):
-            return head.stateless_call(layers, [], look_up(table, batch))[0][:, 0]
+            return head.stateless_call(layers, [], look_up(table, batch, flat))[0][:, 0]
 
         return tf.map_fn(score_batch, batches, fn_output_signature=tf.float32)
 
