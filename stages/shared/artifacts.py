@@ -5,13 +5,14 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import shutil
 import sys
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -58,6 +59,13 @@ UNREADABLE = (
 )
 
 
+# How memory that ran out is told by the system, HDF5, zstd, the linker, threads and TensorFlow.
+OF_MEMORY = re.compile(
+    "cannot allocate memory|memory allocation failed|not enough memory|failed to map segment"
+    "|can't start new thread|failed to launch worker thread|resource_?exhausted",
+    re.IGNORECASE,
+)
+MEND = ": dvc checkout restores it, dvc repro makes it"
 OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
 SMALL, MOST_EXPANSION = 64 << 20, 50  # aclImdb's archive holds 6 times its size
 
@@ -67,19 +75,28 @@ class InputError(Exception):
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a stage; an InputError ends it with one line and exit status 1."""
+    """Run a stage; what a user can mend ends it with one line and exit status 1."""
     try:
         main()
     except InputError as error:
         sys.exit(f"error: {error}")
-    except MemoryError as error:
-        sys.exit(f"error: out of memory: {error}")
     except KeyboardInterrupt:
         sys.exit("error: interrupted")
-    except OSError as error:
-        if error.errno not in OF_THE_DISK:
+    except Exception as error:
+        if lacks_memory(error):
+            reason = " ".join(str(error).split())[:300] or type(error).__name__
+            print(f"error: out of memory: {reason}", file=sys.stderr, flush=True)
+            os._exit(1)  # to end as usual takes memory too
+        if not isinstance(error, OSError) or error.errno not in (*OF_THE_DISK, errno.ENOENT):
             raise
-        sys.exit(f"error: {error.filename or 'the disk'}: {os.strerror(error.errno)}")
+        mend = MEND if error.errno == errno.ENOENT else ""
+        sys.exit(f"error: {error.filename or 'the disk'}: {os.strerror(error.errno)}{mend}")
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Tell whether memory ran out."""
+    said = f"{type(error).__name__}: {error}"
+    return isinstance(error, MemoryError) or OF_MEMORY.search(said) is not None
 
 
 def cores() -> int:
@@ -87,9 +104,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def reading(path: Path) -> AbstractContextManager[None]:
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
     """Turn the failure to read an artifact, missing or corrupt, into an InputError."""
-    return reading_input(path, ": dvc checkout restores it, dvc repro makes it")
+    with reading_input(path, MEND):
+        yield
 
 
 @contextmanager
@@ -98,7 +117,11 @@ def reading_input(path: Path, mend: str = "") -> Iterator[None]:
     try:
         yield
     except UNREADABLE as error:
+        if lacks_memory(error):
+            raise
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or "it ends early"
+        if isinstance(error, FileNotFoundError):  # of which Arrow and HDF5 say something longer
+            reason = os.strerror(errno.ENOENT)
         raise InputError(f"{path} can't be read: {reason[:300]}{mend}") from None
 
 
