@@ -119,24 +119,31 @@ def test_dvc_draws_every_plot(reproduced, run):
         assert plot in html
 
 
-# Runs a stage with each of some inputs missing, and overwritten.
+# Runs a stage with each of some inputs missing, overwritten, and with one bit turned over; what is
+# seen of the last by nothing but its MD5 is seen when DVC runs the stage.
 WITH_EACH_INPUT_SPOILT = """
-import importlib, sys
+import importlib, os, sys
 from pathlib import Path
-from stages.shared import artifacts
+from stages.shared import artifacts, integrity
 module, inputs, *sys.argv[1:] = sys.argv[1:]
 stage = importlib.import_module(f"stages.{module}")
 for path in map(Path, inputs.split(",")):
     whole = path.read_bytes()
-    for what in ("missing", "overwritten"):
+    for what in ("missing", "overwritten", "flipped"):
         path.unlink()
         if what == "overwritten":
             path.write_bytes(b"not what belongs here")
+        elif what == "flipped":
+            middle = len(whole) // 2
+            path.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+            os.environ["DVC_STAGE"] = module
         try:
             artifacts.run(stage.main)
             print(path, what, "it ran", sep="|")
         except SystemExit as end:
             print(path, what, end, sep="|")
+        os.environ.pop("DVC_STAGE", None)
+        integrity.md5_of.cache_clear()
         path.write_bytes(whole)
 """
 
@@ -187,10 +194,11 @@ def test_an_input_that_is_missing_or_corrupt_is_named(copy, run, module, argumen
     script = [sys.executable, "-c", WITH_EACH_INPUT_SPOILT]
     done = run(copy, *script, module, ",".join(inputs), *arguments)
     rows = [line.split("|") for line in done.stdout.splitlines() if line.count("|") == 2]
-    assert len(rows) == 2 * len(inputs), done.stderr
+    assert len(rows) == 3 * len(inputs), done.stderr
     for artifact, what, said in rows:
         assert said.startswith(f"error: {Path(artifact).parent}"), (artifact, what, said)
         assert "dvc repro" in said
+        assert "is not what was written" in said if what == "flipped" else "MD5" not in said
     assert "Traceback" not in done.stderr
     assert content(copy) == before
 

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from stages.shared import integrity
+
 # Relative to the project's root, from which every stage runs.
 PARAMS = Path("params.yaml")
 
@@ -106,8 +108,10 @@ def cores() -> int:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn the failure to read an artifact, missing or corrupt, into an InputError."""
+    """Turn the failure to read an artifact, missing, corrupt or changed, into an InputError."""
     with reading_input(path, MEND):
+        if damage := integrity.damage(path):
+            raise InputError(damage)
         yield
 
 
