@@ -67,6 +67,8 @@ OF_MEMORY = re.compile(
     "|can't start new thread|failed to launch worker thread|resource_?exhausted",
     re.IGNORECASE,
 )
+# What is secret of a URL: user and password, and what stands in its query.
+SECRET = re.compile(r"(?<=:/)(/?)[^/?#\s]*@|(?<=[?&])([^=&#\s]*=)[^&#\s'\"]+")
 MEND = ": dvc checkout restores it, dvc repro makes it"
 OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
 SMALL, MOST_EXPANSION = 64 << 20, 50  # aclImdb's archive holds 6 times its size
@@ -81,7 +83,7 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
     except InputError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {without_secrets(str(error))}")
     except KeyboardInterrupt:
         sys.exit("error: interrupted")
     except Exception as error:
@@ -93,6 +95,11 @@ def run(main: Callable[[], None]) -> None:
             raise
         mend = MEND if error.errno == errno.ENOENT else ""
         sys.exit(f"error: {error.filename or 'the disk'}: {os.strerror(error.errno)}{mend}")
+
+
+def without_secrets(text: str) -> str:
+    """Cut user, password and the values of a query out of every URL in a message."""
+    return SECRET.sub(r"\1\2***", text)
 
 
 def lacks_memory(error: Exception) -> bool:
