@@ -262,6 +262,33 @@ def test_two_runs_at_once_do_no_damage(project, run):
 
 
 @needs_mount
+def test_no_stage_writes_outside_the_repository(make_project, run, tmp_path):
+    root, elsewhere = make_project(tmp_path / "inside"), tmp_path / "elsewhere"
+    edit_params(root, variants={"learned": {"vectors": "random", "trainable": True}})
+    for folder in ("home", "tmp"):
+        (elsewhere / folder).mkdir(parents=True)
+    stages = ["download reviews", "download vectors", "tokenize_pad", "build_embedding"]
+    stages += ["train learned", "evaluate"]
+    script = f"""
+        export HOME={elsewhere}/home TMPDIR={elsewhere}/tmp
+        unset XDG_CACHE_HOME XDG_CONFIG_HOME KERAS_HOME MPLCONFIGDIR
+        for folder in {root} {elsewhere}; do mount --bind $folder $folder; done
+        for folder in $(cut -d " " -f 5 /proc/self/mountinfo); do
+            case $folder in
+                {root}|{elsewhere}|/proc*|/sys*|/dev*) ;;
+                *) mount -o remount,bind,ro $folder ;;
+            esac
+        done
+        cd {root}
+        ! touch {tmp_path}/outside 2> /dev/null
+        {"; ".join(f"python -m stages.{stage}" for stage in stages)}
+    """
+    run(root, *in_namespace(script))
+    assert (root / "metrics/report.html").exists()
+    assert [path for path in elsewhere.rglob("*") if path.is_file()] == []
+
+
+@needs_mount
 def test_the_default_pipeline_needs_no_network(make_project, run, tmp_path):
     root = make_project(tmp_path / "offline")
     for kind, source in (("reviews", "imdb-package"), ("vectors", "glove-package")):

@@ -48,6 +48,10 @@ CONFUSION = Path("metrics/confusion.csv")
 FIGURES = Path("metrics/figures")
 REPORT = Path("metrics/report.md")
 
+# What Keras and matplotlib would keep in the user's home, out of DVC's and Git's sight.
+KEPT_BY_KERAS = Path(".dvc/tmp/keras").absolute()
+KEPT_BY_MATPLOTLIB = Path(".dvc/tmp/matplotlib").absolute()
+
 # What numpy, Arrow, archives and pickles say of content that is not what it should be.
 UNREADABLE = (
     OSError,
