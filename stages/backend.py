@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from stages.shared.artifacts import KEPT_BY_KERAS, KEPT_BY_MATPLOTLIB
+
 __all__ = ["THREADS", "keras", "tf"]
 
 THREADS = 2  # a number of them for each machine would give each machine weights of its own
@@ -39,7 +41,9 @@ def silence() -> Iterator[None]:
         os.close(stderr)
 
 
-os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the user's ~/.keras/keras.json says
+os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the user's keras.json says
+os.environ.setdefault("KERAS_HOME", str(KEPT_BY_KERAS))
+os.environ.setdefault("MPLCONFIGDIR", str(KEPT_BY_MATPLOTLIB))  # Keras imports it
 if platform.machine() in ("x86_64", "AMD64"):
     # Matrix products are oneDNN's, all else XLA's; what the user has set comes last, and wins.
     os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")

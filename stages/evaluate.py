@@ -25,7 +25,7 @@ from stages.model import build_model
 from stages.report import REFERENCE
 from stages.shared import artifacts, params
 from stages.shared.artifacts import reading, run, whole, write_json
-from stages.training import compile_predict
+from stages.training import MEASURES, compile_predict
 from stages.uncertainty import mcnemar, paired_interval
 
 DIGITS = 4  # of a metric: repeats differ in the second digit
@@ -167,6 +167,12 @@ def read_texts() -> pa.ChunkedArray:
         )["text"]
 
 
+def read_history(path: Path) -> pd.DataFrame:
+    """Read what `train` wrote of a variant: repeat, epoch, and a column for each measure."""
+    with reading(path):
+        return pd.read_csv(path)[["repeat", "epoch", *MEASURES]]
+
+
 def predict_all(settings: params.Params, sequences: np.ndarray) -> dict[str, np.ndarray]:
     """Score sequences (n_reviews, maxlen) with every variant: (n_repeats, n_reviews) float32."""
     model, repeats, probabilities = settings.model, settings.train.repeats, {}
@@ -222,7 +228,7 @@ def main() -> None:
         for name, rows in probabilities.items()
         if name != REFERENCE
     }
-    histories = {name: pd.read_csv(artifacts.training(name)) for name in settings.variants}
+    histories = {name: read_history(artifacts.training(name)) for name in settings.variants}
     telling = words.telling_words(train_sequences, train_labels, settings.tokenize.num_words)
     tables = {
         "neighbours": by_variant(words.neighbours(matrices, telling, names)),

@@ -1,8 +1,12 @@
 """Figures, drawn with matplotlib; each function takes tables and writes one PNG."""
 
+import os
 from itertools import cycle
 from pathlib import Path
 
+from stages.shared.artifacts import KEPT_BY_MATPLOTLIB
+
+os.environ.setdefault("MPLCONFIGDIR", str(KEPT_BY_MATPLOTLIB))
 import matplotlib
 
 matplotlib.use("Agg")

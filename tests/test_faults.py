@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.conftest import edit_params
-from tests.test_pipeline import ran
+from tests.test_pipeline import content, ran
 
 STAGES = {
     "download": ("download", "reviews"),
@@ -22,18 +22,50 @@ STAGES = {
     "train": ("train", "learned"),
     "evaluate": ("evaluate",),
 }
-# Put on PYTHONPATH, it ends a stage when that is about to give its first output its name.
+# Each of these, put on PYTHONPATH as sitecustomize, disturbs a stage at a certain moment. It ends
+# when it is about to give its first output its name.
 AT_THE_FIRST_OUTPUT = """
 import os, sys
 from pathlib import Path
 if "stages.{module}" in sys.orig_argv:
     Path.replace = lambda self, target: os.kill(os.getpid(), {signal})
 """
+# It gets no more than {spare} KiB of memory: from when it has read params.yaml, with all imported,
+# or from when it begins to write its first output.
+NO_MORE_MEMORY = """
+import resource, sys
+from pathlib import Path
+name, method = {moment}
+before, armed = getattr(Path, method), []
+def and_then_no_more(self, *arguments, **options):
+    result = before(self, *arguments, **options)
+    if name in (self.name, result.name if isinstance(result, Path) else "") and not armed:
+        armed.append(True)
+        with open("/proc/self/statm") as pages:
+            size = int(pages.read().split()[0]) * resource.getpagesize() + ({spare} << 10)
+        resource.setrlimit(resource.RLIMIT_AS, (size, size))
+    return result
+if "stages.{module}" in sys.orig_argv:
+    setattr(Path, method, and_then_no_more)
+"""
+ONCE_IT_HAS_BEGUN = ("params.yaml", "read_text")
+# A file vanishes once it opens another one.
+VANISHING = """
+import os, sys
+def hook(event, arguments):
+    if event == "open" and str(arguments[0]).endswith("{opened}") and os.path.exists("{path}"):
+        os.rename("{path}", "{path}.away")
+if "stages.{module}" in sys.orig_argv:
+    sys.addaudithook(hook)
+"""
 CAN_MOUNT = not subprocess.call(
     ["unshare", "--map-root-user", "--mount", "--net", "mount", "-t", "tmpfs", "tmpfs", "/mnt"],
     stderr=subprocess.DEVNULL,
 ) if shutil.which("unshare") else False  # fmt: skip
 needs_mount = pytest.mark.skipif(not CAN_MOUNT, reason="no namespace to mount a file system in")
+needs_limit = pytest.mark.skipif(
+    not Path("/proc/self/statm").exists(), reason="no size of a process to limit"
+)
 pytestmark = pytest.mark.slow
 each_stage = pytest.mark.parametrize("stage", STAGES)
 
@@ -42,12 +74,6 @@ each_stage = pytest.mark.parametrize("stage", STAGES)
 def project(reproduced, tmp_path_factory) -> Path:
     """A project that has run, whose stages are disturbed one after the other."""
     return shutil.copytree(reproduced, tmp_path_factory.mktemp("faults") / "project")
-
-
-def content(root: Path) -> dict[str, bytes]:
-    """Every file of data/ and metrics/, so also one that should not have been left."""
-    files = (path for folder in ("data", "metrics") for path in (root / folder).rglob("*"))
-    return {str(path.relative_to(root)): path.read_bytes() for path in files if path.is_file()}
 
 
 def command_of(stage: str) -> str:
@@ -67,22 +93,44 @@ def assert_one_line(done: subprocess.CompletedProcess, *said: str) -> None:
     assert all(part in lines[-1] for part in said), lines[-1]
 
 
+def run_by_hand(project: Path, run, stage: str) -> subprocess.CompletedProcess:
+    return run(project, *command_of(stage).split(), check=False)
+
+
+def finished(project: Path) -> dict[str, bytes]:
+    """The content of a project without the repeats that wait for a training to go on."""
+    return {k: v for k, v in content(project).items() if "unfinished-" not in k}
+
+
 def assert_mended(project: Path, run, stage: str, before: dict[str, bytes]) -> None:
-    run(project, "python", "-m", f"stages.{STAGES[stage][0]}", *STAGES[stage][1:])
+    assert run_by_hand(project, run, stage).returncode == 0
+    assert content(project) == before
+
+
+def assert_dvc_mends_what_fails(project: Path, run, stage: str, monkeypatch) -> None:
+    """With a fault on PYTHONPATH, let DVC run a stage, which must fail; without it, run all."""
+    before, name = content(project), name_for_dvc(stage)
+    forget(project, name)
+    done = run(project, "dvc", "repro", "--single-item", name, check=False)
+    assert done.returncode != 0
+    assert f"failed to reproduce '{name}'" in done.stderr
+    left = content(project)
+    assert {path: left[path] for path in before if path in left}.items() <= before.items()
+    monkeypatch.delenv("PYTHONPATH")
+    assert name in ran(run(project, "dvc", "repro"))
     assert content(project) == before
 
 
 @pytest.fixture
-def end_in_the_middle(monkeypatch, tmp_path):
-    """Makes a stage get a signal in the middle of its work, whoever starts it."""
+def disturb(monkeypatch, tmp_path):
+    """Makes something happen in the middle of a stage, whoever starts it."""
 
-    def arm(stage: str, sign: signal.Signals) -> None:
-        program = AT_THE_FIRST_OUTPUT.format(module=STAGES[stage][0], signal=int(sign))
+    def arm(stage: str, program: str, **details: object) -> None:
+        program = program.format(module=STAGES[stage][0], **details)
         (tmp_path / "sitecustomize.py").write_text(program)
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
-    yield arm
-    monkeypatch.delenv("PYTHONPATH", raising=False)
+    return arm
 
 
 def forget(project: Path, name: str) -> None:
@@ -99,33 +147,67 @@ def name_for_dvc(stage: str) -> str:
 
 @each_stage
 def test_a_stage_that_is_killed_leaves_no_half_and_is_run_again(
-    project, run, stage, end_in_the_middle, monkeypatch
+    project, run, stage, disturb, monkeypatch
 ):
-    before, name = content(project), name_for_dvc(stage)
-    forget(project, name)
-    end_in_the_middle(stage, signal.SIGKILL)
-    done = run(project, "dvc", "repro", "--single-item", name, check=False)
-    assert done.returncode != 0
-    left = content(project)
-    assert {path: left[path] for path in before if path in left}.items() <= before.items()
-    monkeypatch.delenv("PYTHONPATH")
-    assert name in ran(run(project, "dvc", "repro"))
-    assert content(project) == before
+    disturb(stage, AT_THE_FIRST_OUTPUT, signal=int(signal.SIGKILL))
+    assert_dvc_mends_what_fails(project, run, stage, monkeypatch)
 
 
 @each_stage
 def test_a_stage_that_is_interrupted_says_so_and_leaves_nothing(
-    project, run, stage, end_in_the_middle, monkeypatch
+    project, run, stage, disturb, monkeypatch
 ):
     before = content(project)
-    end_in_the_middle(stage, signal.SIGINT)
-    module, *arguments = STAGES[stage]
-    done = run(project, "python", "-m", f"stages.{module}", *arguments, check=False)
-    assert_one_line(done, "interrupted")
-    left = {path for path in content(project).keys() - before.keys() if "unfinished-" not in path}
-    assert left == set()
+    disturb(stage, AT_THE_FIRST_OUTPUT, signal=int(signal.SIGINT))
+    assert_one_line(run_by_hand(project, run, stage), "interrupted")
+    assert finished(project).items() <= before.items()
     monkeypatch.delenv("PYTHONPATH")
     assert_mended(project, run, stage, before)
+
+
+@needs_limit
+@each_stage
+def test_memory_that_runs_out_is_said_in_one_line(project, run, stage, disturb, monkeypatch):
+    before = content(project)
+    first = {"download": "reviews.parquet", "tokenize": "train", "embed": "random.npy"}
+    first |= {"train": "repeat_0.csv", "evaluate": "test.parquet"}
+    output = (first[stage] + ".partial", "with_name")
+    for moment in ONCE_IT_HAS_BEGUN, output:
+        disturb(stage, NO_MORE_MEMORY, moment=moment, spare=0)
+        done = run_by_hand(project, run, stage)
+        if done.returncode or moment != output:  # what is left to do may need no more
+            assert_one_line(done, "out of memory")
+        assert finished(project) == before
+    monkeypatch.delenv("PYTHONPATH")
+    assert_mended(project, run, stage, before)
+
+
+@needs_limit
+@pytest.mark.parametrize(("stage", "spare"), [("train", 32 << 10), ("evaluate", 64 << 10)])
+def test_where_native_code_gives_up_for_want_of_memory_dvc_says_so_and_mends_it(
+    project, run, stage, spare, disturb, monkeypatch
+):
+    disturb(stage, NO_MORE_MEMORY, moment=ONCE_IT_HAS_BEGUN, spare=spare)
+    assert_dvc_mends_what_fails(project, run, stage, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("stage", "opened", "path"),
+    [
+        ("tokenize", "train.partial/labels.npy", "data/raw/reviews.parquet"),
+        ("embed", "words.txt", "data/raw/vectors/matrix.npy"),
+        ("train", "random.npy", "data/sequences/train/labels.npy"),
+        ("evaluate", "coverage.json", "data/models/finetuned/repeat_1.weights.h5"),
+    ],
+)
+def test_an_input_that_vanishes_meanwhile_is_named(project, run, stage, opened, path, disturb):
+    before = content(project)
+    disturb(stage, VANISHING, opened=opened, path=path)
+    done = run_by_hand(project, run, stage)
+    away = project / f"{path}.away"
+    away.rename(project / path)
+    assert_one_line(done, str(Path(path).parent), "No such file or directory", "dvc repro")
+    assert content(project) == before
 
 
 @needs_mount
@@ -177,6 +259,33 @@ def test_two_runs_at_once_do_no_damage(project, run):
     edit_params(project, train__epochs=2)
     run(project, "dvc", "repro")
     assert content(project) == before
+
+
+@needs_mount
+def test_no_stage_writes_outside_the_repository(make_project, run, tmp_path):
+    root, elsewhere = make_project(tmp_path / "inside"), tmp_path / "elsewhere"
+    edit_params(root, variants={"learned": {"vectors": "random", "trainable": True}})
+    for folder in ("home", "tmp"):
+        (elsewhere / folder).mkdir(parents=True)
+    stages = ["download reviews", "download vectors", "tokenize_pad", "build_embedding"]
+    stages += ["train learned", "evaluate"]
+    script = f"""
+        export HOME={elsewhere}/home TMPDIR={elsewhere}/tmp
+        unset XDG_CACHE_HOME XDG_CONFIG_HOME KERAS_HOME MPLCONFIGDIR
+        for folder in {root} {elsewhere}; do mount --bind $folder $folder; done
+        for folder in $(cut -d " " -f 5 /proc/self/mountinfo); do
+            case $folder in
+                {root}|{elsewhere}|/proc*|/sys*|/dev*) ;;
+                *) mount -o remount,bind,ro $folder ;;
+            esac
+        done
+        cd {root}
+        ! touch {tmp_path}/outside 2> /dev/null
+        {"; ".join(f"python -m stages.{stage}" for stage in stages)}
+    """
+    run(root, *in_namespace(script))
+    assert (root / "metrics/report.html").exists()
+    assert [path for path in elsewhere.rglob("*") if path.is_file()] == []
 
 
 @needs_mount

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,12 @@ from tests.conftest import edit_params
 def copy(reproduced, tmp_path):
     """The reproduced project, its cache and its Git history, in a folder of its own."""
     return shutil.copytree(reproduced, tmp_path / "copy")
+
+
+def content(root: Path) -> dict[str, bytes]:
+    """Every file of data/ and metrics/, so also one that should not have been left."""
+    files = (path for folder in ("data", "metrics") for path in (root / folder).rglob("*"))
+    return {str(path.relative_to(root)): path.read_bytes() for path in files if path.is_file()}
 
 
 def changed_stages(run, root) -> set[str]:
@@ -112,30 +119,88 @@ def test_dvc_draws_every_plot(reproduced, run):
         assert plot in html
 
 
+# Runs a stage with each of some inputs missing, overwritten, and with one bit turned over; what is
+# seen of the last by nothing but its MD5 is seen when DVC runs the stage.
+WITH_EACH_INPUT_SPOILT = """
+import importlib, os, sys
+from pathlib import Path
+from stages.shared import artifacts, integrity
+module, inputs, *sys.argv[1:] = sys.argv[1:]
+stage = importlib.import_module(f"stages.{module}")
+for path in map(Path, inputs.split(",")):
+    whole = path.read_bytes()
+    for what in ("missing", "overwritten", "flipped"):
+        path.unlink()
+        if what == "overwritten":
+            path.write_bytes(b"not what belongs here")
+        elif what == "flipped":
+            middle = len(whole) // 2
+            path.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+            os.environ["DVC_STAGE"] = module
+        try:
+            artifacts.run(stage.main)
+            print(path, what, "it ran", sep="|")
+        except SystemExit as end:
+            print(path, what, end, sep="|")
+        os.environ.pop("DVC_STAGE", None)
+        integrity.md5_of.cache_clear()
+        path.write_bytes(whole)
+"""
+
+
 @pytest.mark.parametrize(
-    ("artifact", "module", "arguments"),
+    ("module", "arguments", "inputs"),
     [
-        ("data/raw/reviews.parquet", "tokenize_pad", []),
-        ("data/sequences/vocabulary.parquet", "build_embedding", []),
-        ("data/raw/vectors/matrix.npy", "build_embedding", []),
-        ("data/sequences/train/sequences.npy", "train", ["learned"]),
-        ("data/embeddings/glove.npy", "train", ["pretrained"]),
-        ("data/sequences/test/labels.npy", "evaluate", []),
-        ("data/models/learned/repeat_0.weights.h5", "evaluate", []),
+        ("tokenize_pad", [], ["data/raw/reviews.parquet"]),
+        (
+            "build_embedding",
+            [],
+            [
+                "data/sequences/vocabulary.parquet",
+                "data/raw/vectors/words.txt",
+                "data/raw/vectors/matrix.npy",
+            ],
+        ),
+        (
+            "train",
+            ["pretrained"],
+            [
+                "data/sequences/train/sequences.npy",
+                "data/sequences/train/labels.npy",
+                "data/embeddings/glove.npy",
+            ],
+        ),
+        (
+            "evaluate",
+            [],
+            [
+                "data/embeddings/random.npy",
+                "data/models/learned/repeat_0.weights.h5",
+                "data/models/finetuned/repeat_1.weights.h5",
+                "data/raw/reviews.parquet",
+                "data/sequences/test/labels.npy",
+                "data/sequences/test/sequences.npy",
+                "data/sequences/train/labels.npy",
+                "data/sequences/train/sequences.npy",
+                "data/sequences/vocabulary.parquet",
+                "metrics/coverage.json",
+                "metrics/training/learned.csv",
+            ],
+        ),
     ],
 )
-def test_an_artifact_that_is_missing_or_corrupt_is_named(copy, run, artifact, module, arguments):
-    (copy / artifact).unlink()
-    for content in (None, b"not what belongs here"):
-        if content:
-            (copy / artifact).write_bytes(content)
-        before = {path: path.read_bytes() for path in (copy / "metrics").rglob("*.json")}
-        done = run(copy, "python", "-m", f"stages.{module}", *arguments, check=False)
-        assert done.returncode == 1
-        assert "Traceback" not in done.stderr
-        assert f"error: {Path(artifact).parent}" in done.stderr.splitlines()[-1]
-        assert "can't be read" in done.stderr
-        assert before == {path: path.read_bytes() for path in before}
+def test_an_input_that_is_missing_or_corrupt_is_named(copy, run, module, arguments, inputs):
+    before = content(copy)
+    script = [sys.executable, "-c", WITH_EACH_INPUT_SPOILT]
+    done = run(copy, *script, module, ",".join(inputs), *arguments)
+    rows = [line.split("|") for line in done.stdout.splitlines() if line.count("|") == 2]
+    assert len(rows) == 3 * len(inputs), done.stderr
+    for artifact, what, said in rows:
+        assert said.startswith(f"error: {Path(artifact).parent}"), (artifact, what, said)
+        assert "dvc repro" in said
+        assert "is not what was written" in said if what == "flipped" else "MD5" not in said
+    assert "Traceback" not in done.stderr
+    assert content(copy) == before
 
 
 def test_a_head_that_is_wider_than_a_review_is_refused(copy, run):

@@ -9,7 +9,7 @@ import requests
 from moto.server import ThreadedMotoServer
 
 from tests.conftest import edit_params
-from tests.test_pipeline import ran
+from tests.test_pipeline import content, ran
 
 
 class Remote(NamedTuple):
@@ -59,12 +59,6 @@ def clone(run, source: Path, target: Path) -> Path:
     return target
 
 
-def artifacts(root: Path) -> dict[str, bytes]:
-    """The content of every file that the pipeline has written."""
-    files = (path for name in ("data", "metrics") for path in (root / name).rglob("*"))
-    return {str(path.relative_to(root)): path.read_bytes() for path in files if path.is_file()}
-
-
 def assert_nothing_is_left_to_run(run, root: Path) -> None:
     for command in ("status", "repro"):
         assert "Data and pipelines are up to date" in run(root, "dvc", command).stdout
@@ -82,7 +76,7 @@ def test_a_clone_that_pulls_has_every_byte_and_runs_nothing(mine, run, tmp_path,
     assert not (theirs / ".dvc/cache").exists()
     run(theirs, "dvc", "pull")
     assert_nothing_is_left_to_run(run, theirs)
-    assert artifacts(theirs) == artifacts(mine)
+    assert content(theirs) == content(mine)
     assert run(theirs, "git", "status", "--porcelain").stdout == ""
     assert run(theirs, "git", "grep", "confidential", check=False).stdout == ""
 
@@ -99,18 +93,18 @@ def test_an_experiment_travels_with_its_artifacts(mine, run, tmp_path, folder):
     run(theirs, "dvc", "exp", "pull", "origin", "still")
     run(theirs, "dvc", "exp", "apply", "still")
     assert_nothing_is_left_to_run(run, theirs)
-    assert artifacts(theirs) == artifacts(mine)
+    assert content(theirs) == content(mine)
     changed = run(theirs, "git", "diff", "--name-only").stdout.splitlines()
     assert {"params.yaml", "dvc.lock", "metrics/evaluation.json"} <= set(changed)
 
 
 def test_a_parameter_that_goes_there_and_back_and_there_trains_once(mine, run):
-    back = artifacts(mine)
+    back = content(mine)
     edit_params(mine, train__epochs=1)
     assert len(ran(run(mine, "dvc", "repro"))) == 4  # three variants and evaluate
-    there = artifacts(mine)
+    there = content(mine)
     assert there["metrics/evaluation.json"] != back["metrics/evaluation.json"]
     for epochs, expected in ((2, back), (1, there)):
         edit_params(mine, train__epochs=epochs)
         assert ran(run(mine, "dvc", "repro")) == ["evaluate"]
-        assert artifacts(mine) == expected
+        assert content(mine) == expected

@@ -5,17 +5,20 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import shutil
 import sys
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import numpy as np
+
+from stages.shared import integrity
 
 # Relative to the project's root, from which every stage runs.
 PARAMS = Path("params.yaml")
@@ -45,6 +48,10 @@ CONFUSION = Path("metrics/confusion.csv")
 FIGURES = Path("metrics/figures")
 REPORT = Path("metrics/report.md")
 
+# What Keras and matplotlib would keep in the user's home, out of DVC's and Git's sight.
+KEPT_BY_KERAS = Path(".dvc/tmp/keras").absolute()
+KEPT_BY_MATPLOTLIB = Path(".dvc/tmp/matplotlib").absolute()
+
 # What numpy, Arrow, archives and pickles say of content that is not what it should be.
 UNREADABLE = (
     OSError,
@@ -58,6 +65,15 @@ UNREADABLE = (
 )
 
 
+# How memory that ran out is told by the system, HDF5, zstd, the linker, threads and TensorFlow.
+OF_MEMORY = re.compile(
+    "cannot allocate memory|memory allocation failed|not enough memory|failed to map segment"
+    "|can't start new thread|failed to launch worker thread|resource_?exhausted",
+    re.IGNORECASE,
+)
+# What is secret of a URL: user and password, and what stands in its query.
+SECRET = re.compile(r"(?<=:/)(/?)[^/?#\s]*@|(?<=[?&])([^=&#\s]*=)[^&#\s'\"]+")
+MEND = ": dvc checkout restores it, dvc repro makes it"
 OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
 SMALL, MOST_EXPANSION = 64 << 20, 50  # aclImdb's archive holds 6 times its size
 
@@ -67,19 +83,33 @@ class InputError(Exception):
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a stage; an InputError ends it with one line and exit status 1."""
+    """Run a stage; what a user can mend ends it with one line and exit status 1."""
     try:
         main()
     except InputError as error:
-        sys.exit(f"error: {error}")
-    except MemoryError as error:
-        sys.exit(f"error: out of memory: {error}")
+        sys.exit(f"error: {without_secrets(str(error))}")
     except KeyboardInterrupt:
         sys.exit("error: interrupted")
-    except OSError as error:
-        if error.errno not in OF_THE_DISK:
+    except Exception as error:
+        if lacks_memory(error):
+            reason = " ".join(str(error).split())[:300] or type(error).__name__
+            print(f"error: out of memory: {reason}", file=sys.stderr, flush=True)
+            os._exit(1)  # to end as usual takes memory too
+        if not isinstance(error, OSError) or error.errno not in (*OF_THE_DISK, errno.ENOENT):
             raise
-        sys.exit(f"error: {error.filename or 'the disk'}: {os.strerror(error.errno)}")
+        mend = MEND if error.errno == errno.ENOENT else ""
+        sys.exit(f"error: {error.filename or 'the disk'}: {os.strerror(error.errno)}{mend}")
+
+
+def without_secrets(text: str) -> str:
+    """Cut user, password and the values of a query out of every URL in a message."""
+    return SECRET.sub(r"\1\2***", text)
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Tell whether memory ran out."""
+    said = f"{type(error).__name__}: {error}"
+    return isinstance(error, MemoryError) or OF_MEMORY.search(said) is not None
 
 
 def cores() -> int:
@@ -87,9 +117,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def reading(path: Path) -> AbstractContextManager[None]:
-    """Turn the failure to read an artifact, missing or corrupt, into an InputError."""
-    return reading_input(path, ": dvc checkout restores it, dvc repro makes it")
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn the failure to read an artifact, missing, corrupt or changed, into an InputError."""
+    with reading_input(path, MEND):
+        if damage := integrity.damage(path):
+            raise InputError(damage)
+        yield
 
 
 @contextmanager
@@ -98,7 +132,11 @@ def reading_input(path: Path, mend: str = "") -> Iterator[None]:
     try:
         yield
     except UNREADABLE as error:
+        if lacks_memory(error):
+            raise
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or "it ends early"
+        if isinstance(error, FileNotFoundError):  # of which Arrow and HDF5 say something longer
+            reason = os.strerror(errno.ENOENT)
         raise InputError(f"{path} can't be read: {reason[:300]}{mend}") from None
 
 

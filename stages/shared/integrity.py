@@ -1,0 +1,73 @@
+"""Whether an artifact still is what its stage wrote: its MD5 beside the one in dvc.lock.
+
+DVC takes a file for unchanged whose size and time are, and what lies in its cache, write-protected,
+for true; what it takes from there it calls up to date. So a bit that tips over on the disk would be
+computed on. Only a stage that DVC runs is checked: by hand, an artifact may be newer than dvc.lock.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from functools import cache
+from itertools import chain
+from pathlib import Path
+
+import yaml
+
+LOCK = Path("dvc.lock")
+
+
+def damage(path: Path) -> str | None:
+    """Say what is wrong and what mends it, if `path` is not what the stage that made it wrote."""
+    if "DVC_STAGE" not in os.environ:
+        return None
+    for out, known in recorded().items():
+        if (path == out or out in path.parents) and md5_of(out) not in known:
+            remains = " ".join(str(file) for md5 in known for file in damaged_in_cache(md5))
+            remains = f"{out} {remains}".rstrip()
+            return (
+                f"{out} is not what was written there, dvc.lock has another MD5:"
+                f" rm -r {remains}, then dvc repro makes it or dvc pull restores it"
+            )
+    return None
+
+
+@cache
+def recorded() -> dict[Path, set[str]]:
+    """Read the MD5 of every output from dvc.lock; of a stage by another name, DVC keeps the old."""
+    stages = yaml.safe_load(LOCK.read_text("utf-8"))["stages"] if LOCK.exists() else {}
+    known = defaultdict(set)
+    for out in chain.from_iterable(stage.get("outs", []) for stage in stages.values()):
+        known[Path(out["path"])].add(out["md5"])
+    return known
+
+
+@cache
+def md5_of(path: Path) -> str:
+    """Hash a file, or a folder, as DVC does."""
+    if not path.is_dir():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "md5").hexdigest()
+    files = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
+    listing = [{"md5": md5_of(file), "relpath": name} for name, file in sorted(files.items())]
+    return hashlib.md5(json.dumps(listing, sort_keys=True).encode()).hexdigest() + ".dir"
+
+
+def damaged_in_cache(md5: str) -> list[Path]:
+    """List the files of DVC's cache that belong to an output and don't have the MD5 of their name.
+
+    Unless they go, DVC would put them in place of what the stage writes anew.
+    """
+    where = [sys.executable, "-m", "dvc", "cache", "dir"]
+    root = subprocess.run(where, capture_output=True, text=True).stdout.strip()
+    path = Path(root, "files", "md5", md5[:2], md5[2:])
+    if not path.is_file():
+        return []
+    if md5_of(path) != md5.removesuffix(".dir"):
+        return [path]
+    if not md5.endswith(".dir"):
+        return []
+    return [of for entry in json.loads(path.read_text()) for of in damaged_in_cache(entry["md5"])]
