@@ -1,4 +1,5 @@
 # make repro: the whole comparison.  make test, make test-slow: the tests.  make bench: the speed.
+# make reproduce: the same bytes in two clones, and on an emulated processor where qemu-x86_64 is.
 # make sweep: the learning curve over the standard grid.  make strong: the strong setting.
 # make projector: the vectors in TensorBoard, after make repro.
 # make audit: known vulnerabilities of the locked requirements; it asks PyPI, and fails if it can't.
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 # DVC's stages and its queue workers find python and dvc through PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test test-slow bench sweep strong projector lint audit lock
+.PHONY: repro test test-slow reproduce bench sweep strong projector lint audit lock
 
 repro: $(VENV)/requirements.txt
 	$(BIN)/dvc repro
@@ -21,6 +22,9 @@ test: $(VENV)/requirements-dev.txt
 
 test-slow: $(VENV)/requirements-dev.txt
 	$(BIN)/python -m pytest -m slow
+
+reproduce: $(VENV)/requirements.txt
+	tests/reproduce.sh
 
 bench: $(VENV)/requirements.txt
 	$(BIN)/python -m benchmarks.compare

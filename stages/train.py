@@ -6,15 +6,21 @@ Out: data/models/<variant>/repeat_<r>.weights.h5
 Parameters: seed, model, train, variants.<variant>.
 
 Interrupted, it goes on from the repeats that were finished: they wait in data/unfinished-<variant>/
-as long as code, parameters and inputs stay the same.
+as long as code, parameters and inputs stay the same. data/trained_on.json, kept by Git, says which
+software and processor trained each variant last.
 """
 
 import argparse
 import hashlib
+import json
+import os
+import platform
+import re
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from threading import Event
 
@@ -65,15 +71,42 @@ def finished_before(folder: Path, key: str) -> list[int]:
         remove(folder)
         folder.mkdir(parents=True)
         (folder / key).touch()
-    return sorted(int(path.stem.removeprefix("repeat_")) for path in folder.glob("repeat_*.csv"))
+    return sorted(
+        int(path.stem.removeprefix("repeat_"))
+        for path in folder.glob("repeat_*.sha256")
+        if path.read_text() == sums_of(path)
+    )
+
+
+def sums_of(path: Path) -> str:
+    """Give the SHA-256 of weights and history of a repeat, next to its `path`."""
+    return "\n".join(sha256_of(path.with_suffix(end)) for end in (".weights.h5", ".csv"))
 
 
 def keep(model: Model, history: History, folder: Path, variant: str, repeat: int) -> None:
-    """Write the weights of a finished repeat, then its history, which says that it is finished."""
+    """Write weights and history of a finished repeat, then their sums: these say it is finished."""
     model.save_weights(folder / artifacts.weights(variant, repeat).name)
     rows = [{"repeat": repeat, "epoch": epoch, **row} for epoch, row in enumerate(history, 1)]
-    with whole(folder / f"repeat_{repeat}.csv") as partial_file:
-        pd.DataFrame(rows).round(6).to_csv(partial_file, index=False)
+    path = folder / f"repeat_{repeat}.csv"
+    pd.DataFrame(rows).round(6).to_csv(path, index=False)
+    with whole(path.with_suffix(".sha256")) as partial_file:
+        partial_file.write_text(sums_of(path))
+
+
+def record_machine(variant: str) -> None:
+    """Write down what trained a variant, where no metric and no hash depends on it."""
+    record = json.loads(artifacts.TRAINED_ON.read_text()) if artifacts.TRAINED_ON.exists() else {}
+    cpu_info = Path("/proc/cpuinfo")
+    named = re.search("model name\\s*: (.*)", cpu_info.read_text()) if cpu_info.exists() else None
+    record[variant] = {
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("tensorflow", "keras", "numpy")},
+        "processor": f"{named[1] if named else platform.processor()}, {platform.machine()}",
+        "cores": os.cpu_count(),
+        "threads": THREADS,
+    }
+    with whole(artifacts.TRAINED_ON) as partial_file:
+        partial_file.write_text(json.dumps(dict(sorted(record.items())), indent=2) + "\n")
 
 
 def gather(folder: Path, variant: str, repeats: int) -> None:
@@ -160,6 +193,7 @@ def main() -> None:
             pool.shutdown(cancel_futures=True)
 
     gather(unfinished, name, train.repeats)
+    record_machine(name)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def interrupt(root: Path, sign: signal.Signals) -> subprocess.CompletedProcess:
     )  # fmt: skip
     folder = root / artifacts.unfinished("learned")
     deadline = time.monotonic() + 120
-    while len([*folder.glob("repeat_?.csv")]) < 2:
+    while len([*folder.glob("repeat_?.sha256")]) < 2:
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -62,7 +62,7 @@ def test_an_interrupted_training_goes_on_and_gives_the_same_bytes(long, undistur
         assert done.returncode == 1
         assert done.stderr.splitlines()[-1] == "error: interrupted"
         assert "Traceback" not in done.stderr
-    left = len([*(long / artifacts.unfinished("learned")).glob("repeat_?.csv")])
+    left = len([*(long / artifacts.unfinished("learned")).glob("repeat_?.sha256")])
     assert 2 <= left < REPEATS
     done = run(long, "python", "-m", "stages.train", "learned")
     assert f"{left} of {REPEATS} repeats were finished before: going on" in done.stdout
@@ -78,3 +78,15 @@ def test_what_another_run_left_unfinished_is_not_gone_on_from(long, undisturbed,
     assert "finished before" not in done.stdout
     assert outputs(long).keys() == undisturbed.keys()
     assert outputs(long) != undisturbed
+
+
+def test_a_finished_repeat_that_the_disk_has_damaged_is_trained_again(long, undisturbed, run):
+    interrupt(long, signal.SIGKILL)
+    weights = long / artifacts.unfinished("learned") / artifacts.weights("learned", 0).name
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    left = len([*weights.parent.glob("repeat_?.sha256")])
+    done = run(long, "python", "-m", "stages.train", "learned")
+    assert f"{left - 1} of {REPEATS} repeats were finished before" in done.stdout
+    assert outputs(long) == undisturbed

@@ -36,6 +36,7 @@ BIGRAMS = SEQUENCES / "bigrams.parquet"
 
 EMBEDDINGS = Path("data/embeddings")
 MODELS = Path("data/models")
+TRAINED_ON = Path("data/trained_on.json")
 PREDICTIONS = Path("data/predictions/test.parquet")
 REPORT_TABLES = Path("data/report")
 
