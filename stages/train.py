@@ -37,6 +37,9 @@ from stages.shared import artifacts, params
 from stages.shared.artifacts import InputError, reading, remove, run, sha256_of, whole
 from stages.training import History, Weights, compile_fit, drop_words, initial_weights
 
+# Repeats at once: what a scheduler allots, as OpenMP reads it, "2" or, for each level, "2,1".
+AT_ONCE = int((os.environ.get("OMP_NUM_THREADS") or str(THREADS)).split(",")[0])
+
 
 def learning_rates(rate: float, schedule: str, epochs: int) -> Iterator[float]:
     """Give the learning rate of each epoch; `linear` would end at zero after the last one."""
@@ -158,7 +161,7 @@ def main() -> None:
             total=train.repeats * train.epochs, initial=len(done) * train.epochs,
             desc=f"train {name}", unit="epoch",
         ) as bar,
-        ThreadPoolExecutor(THREADS) as pool,
+        ThreadPoolExecutor(min(THREADS, AT_ONCE)) as pool,
     ):  # fmt: skip
 
         def show(epoch: dict[str, float]) -> None:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Run the default pipeline, with fewer epochs and draws, in clones that differ in all that must not
 # matter; dvc.lock, the metrics and the weights must be the same bytes. Where qemu-x86_64 is, once
-# more with the stages on an emulated processor without AVX-512 and with other caches.
+# more, some ten minutes, with the stages on an emulated processor without AVX-512 and with other caches.
 set -euo pipefail
 project=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
@@ -9,7 +9,8 @@ trap 'rm -rf "$work"' EXIT
 
 reproduce() { # folder, command to put before dvc
   git clone --quiet "$project" "$work/$1"
-  (cd "$work/$1" && ${2:-} dvc exp run --quiet -S train.epochs=2 -S train.repeats=3)
+  (cd "$work/$1" && ${2:-} dvc exp run --quiet -S train.epochs=2 -S train.repeats=3) \
+    &> "$work/log" || { cat "$work/log"; exit 1; }
 }
 
 compare() { # folder
