@@ -284,9 +284,9 @@ def follow(waiting: dict[ray.ObjectRefGenerator, str], done: int) -> Iterator[tu
                 try:
                     outcome = ray.get(next(generator))
                 except ray.exceptions.RayError as error:
-                    cause = getattr(error, "cause", error)
+                    said = str(getattr(error, "cause", error)).splitlines()[:LOG_LINES]
                     outcome = Outcome(
-                        "", [], None, f"{tail(str(cause))}\ntried {1 + RETRIES} times"
+                        "", [], None, "\n".join([*said, f"tried {1 + RETRIES} times"])
                     )
                 if outcome is None:
                     running.add(name)
@@ -320,7 +320,8 @@ def run(points: list[list[str]], address: str, cpus: float, memory: float, gpus:
     ran, failed = defaultdict(Counter), {}
     try:
         for name, outcome in follow(waiting, len(names) - len(missing)):
-            ran[outcome.node].update(outcome.ran)
+            if outcome.ran:
+                ran[outcome.node].update(outcome.ran)
             if outcome.experiment is None:
                 failed[name] = outcome.log
             else:
