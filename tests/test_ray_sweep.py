@@ -235,9 +235,10 @@ def test_a_remote_that_is_away_is_waited_for(machines, mine, start, run, expecte
     for option, value in options.items():
         run(mine, "dvc", "remote", "modify", "--local", "storage", option, value)
     sweeping = start(mine)
-    wait_for(lambda: machines.processes("dvc push", "first"))
-    wait_for(lambda: machines.processes("dvc push", "second"))
-    time.sleep(2)
+    for node in ("first", "second"):
+        [first, *_] = wait_for(lambda node=node: machines.processes("dvc push", node))
+        first.wait(PATIENCE)
+        wait_for(lambda node=node: machines.processes("dvc push", node))
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=port)
     server.start()
     try:
