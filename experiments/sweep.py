@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from importlib.util import find_spec
 from itertools import chain, product
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -29,14 +30,18 @@ POLL_SECONDS = 5
 STATES = ("Queued", "Running", "Success", "Failed")
 
 
+def environment() -> dict[str, str]:
+    """This process's environment, with its interpreter's programs first on PATH."""
+    return os.environ | {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    }
+
+
 def dvc(*arguments: str) -> str:
-    """Run DVC with this interpreter's programs first on PATH; workers inherit it."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    """Run DVC; returns what it prints. Workers of the queue inherit the environment."""
     # The queue's workers keep what they were given to write to: the end of a pipe would be theirs.
     with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
-        status = subprocess.call(
-            ["dvc", *arguments], env=os.environ | {"PATH": path}, stdout=out, stderr=err
-        )
+        status = subprocess.call(["dvc", *arguments], env=environment(), stdout=out, stderr=err)
         for file in (out, err):
             file.seek(0)
         if status:
@@ -61,10 +66,14 @@ def read_setting(path: Path) -> list[str]:
     ]
 
 
+def options(values: list[str]) -> list[str]:
+    """Write values of parameters as options of `dvc exp run`."""
+    return [*chain.from_iterable(("--set-param", value) for value in values)]
+
+
 def queue(values: list[str]) -> str:
     """Put an experiment with these values of parameters into DVC's queue; returns its name."""
-    settings = (("--set-param", value) for value in values)
-    said = dvc("exp", "run", "--queue", *chain.from_iterable(settings))
+    said = dvc("exp", "run", "--queue", *options(values))
     return re.search("Queued experiment '(.+?)'", said)[1]
 
 
@@ -88,6 +97,17 @@ def wait(tasks: set[str]) -> dict[str, str]:
             time.sleep(POLL_SECONDS)
 
 
+def run_queue(points: list[list[str]], jobs: int) -> None:
+    """Run points through DVC's queue, so many at a time; say which have failed."""
+    before = {*states()}
+    for values in tqdm(points, desc="queue", unit="point"):
+        queue(values)
+    dvc("queue", "start", "--jobs", str(jobs))
+    ended = wait({*states()} - before)
+    for task in sorted(task for task, state in ended.items() if state == "Failed"):
+        print(f"{task} failed: dvc queue logs {task} shows why", file=sys.stderr)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m experiments.sweep", description=__doc__,
@@ -100,20 +120,29 @@ def main() -> None:
     parser.add_argument("-j", "--jobs", type=int, default=2, help="points at a time")
     parser.add_argument("--over", default="train.samples", help="passed to learning_curve")
     parser.add_argument("--panel", default="model.head", help="passed to learning_curve")
+    parser.add_argument("--ray", metavar="ADDRESS", help="run on a Ray cluster; auto: the one here")
+    parser.add_argument("--cpus", type=float, default=1, help="with --ray: of a point")
+    parser.add_argument("--memory", type=float, default=2, help="with --ray: of a point, in GiB")
+    parser.add_argument("--gpus", type=float, default=0, help="with --ray: of a point")
     arguments = parser.parse_args()
     setting = read_setting(arguments.setting) if arguments.setting else []
     standard = [] if setting else STANDARD
     axes = [entry.partition("=") for entry in arguments.set_param or standard]
-    before = {*states()}
     grid = list(product(*(values.split(",") for _, _, values in axes)))
-    for point in tqdm(grid, desc="queue", unit="point"):
-        values = [f"{key}={value}" for (key, _, _), value in zip(axes, point, strict=True)]
-        queue(setting + values)
-    dvc("queue", "start", "--jobs", str(arguments.jobs))
-    ended = wait({*states()} - before)
-    for task in sorted(task for task, state in ended.items() if state == "Failed"):
-        print(f"{task} failed: dvc queue logs {task} shows why", file=sys.stderr)
-    if len(grid) == 1:
+    points = [
+        setting + [f"{key}={value}" for (key, _, _), value in zip(axes, point, strict=True)]
+        for point in grid
+    ]
+    if arguments.ray:
+        if not find_spec("ray"):
+            sys.exit("error: --ray needs Ray: pip install -r requirements-ray.txt")
+        from experiments import ray_sweep
+
+        share = (arguments.cpus, arguments.memory, arguments.gpus)
+        ray_sweep.run(points, arguments.ray, *share)
+    else:
+        run_queue(points, arguments.jobs)
+    if len(points) == 1:
         return
     curve = ["--over", arguments.over, "--panel", arguments.panel]
     sys.exit(subprocess.call([sys.executable, "-m", "experiments.learning_curve", *curve]))

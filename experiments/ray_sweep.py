@@ -1,0 +1,343 @@
+"""Run the points of a sweep on a Ray cluster: experiments.sweep --ray.
+
+Every point is a Ray task. It runs `dvc exp run` in a workspace of its own on a node with room,
+pushes what was made to the DVC remote, and gives the experiment back as a Git bundle, which is
+fetched at once. Where a task runs, what it gets and whether it is tried again is Ray's; that points
+share a node's clone, cache and first stages is here.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+# Ray's own default is to try a task that its memory monitor has killed for ever.
+os.environ.setdefault("RAY_task_oom_retries", "3")
+import ray
+from dvc.config import Config
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from tqdm import tqdm
+
+from experiments import sweep
+
+SHARED = "embed"  # the last of the stages whose work points have in common
+OWN = ("model.", "train.", "variants.")  # parameters that no stage up to SHARED reads
+RETRIES = 3  # of a point whose node or process was killed
+WAITS = (1, 2, 4, 8, 16, 30, 60, 60, 60, 60)  # seconds between attempts to push
+LOG_LINES = 12
+SECRET = "key|secret|token|password|credential|connection_string|header"  # options of a remote
+KILLED = r"exited with (-9|137)"  # what DVC says of a stage that the kernel took for its memory
+# Read to its end, a pipe says that the process which holds the other end is gone.
+WATCH = 'exec 3<&0; { read -r _ <&3 || kill -KILL -- "-$0"; } >/dev/null 2>&1 &'
+
+
+class Source(NamedTuple):
+    """What a node must know of the user's repository."""
+
+    commit: str
+    bundle: bytes  # Git's, of the commit
+    remote: tuple[str, dict[str, str]]  # name and DVC's configuration of it, with its keys
+    identity: tuple[str, str]  # name and address that the experiments are committed with
+
+
+class Outcome(NamedTuple):
+    """What became of a point; `experiment` is a Git bundle, None if the point failed."""
+
+    node: str
+    ran: list[str]  # stages, each as often as it was run and not taken from the cache
+    experiment: bytes | None
+    log: str
+
+
+class Killed(Exception):  # noqa: N818  it says what happened
+    """A stage was killed: Ray tries the point again."""
+
+
+def git(root: Path | str, *arguments: str) -> bytes:
+    """Run Git in a folder; returns what it prints. Raises CalledProcessError."""
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, check=True, capture_output=True).stdout
+
+
+def key(setting: str) -> str:
+    """Name the parameter that a `--set-param` sets."""
+    return setting.partition("=")[0].lstrip("+")
+
+
+def name_of(commit: str, settings: list[str]) -> str:
+    """Name the experiment of these values at a commit: the same for the same, in any order."""
+    values = sorted({key(setting): setting for setting in settings}.values())
+    return f"point-{hashlib.sha256(repr((commit, values)).encode()).hexdigest()[:12]}"
+
+
+def read_source() -> Source:
+    """Read what nodes need from the repository; exits with a line if it can't be run elsewhere."""
+    changed = git(".", "diff", "--name-only", "HEAD").decode().split()
+    if changed:
+        sys.exit(f"error: nodes run what is committed, and {', '.join(changed[:3])} differs")
+    config = Repo().config
+    name = config["core"].get("remote")
+    if not name:
+        sys.exit("error: nodes share by a DVC remote: dvc remote add --default NAME URL")
+    remote = {option: str(value) for option, value in config["remote"][name].items()}
+    identity = [git(".", "config", of).decode().strip() for of in ("user.name", "user.email")]
+    commit = git(".", "rev-parse", "HEAD").decode().strip()
+    bundle = git(".", "bundle", "create", "--quiet", "-", "HEAD")
+    return Source(commit, bundle, (name, remote), tuple(identity))
+
+
+@contextlib.contextmanager
+def locked(path: Path, wait: bool = True) -> Iterator[None]:
+    """Hold a lock that is given back even if this process is killed.
+
+    Raises BlockingIOError if another has it and we don't wait.
+    """
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+
+
+def node_folder() -> Path:
+    """The folder in which this node keeps clones, workspaces and DVC's cache."""
+    folder = Path(tempfile.gettempdir()) / f"dvc-sweep-{os.getuid()}"
+    (folder / "workspaces").mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def clone(source: Source, folder: Path) -> Path:
+    """Clone the user's commit, once on this node."""
+    target, partial = folder / source.commit, folder / "partial"
+    with locked(folder / "clone.lock"):
+        if not target.exists():
+            shutil.rmtree(partial, ignore_errors=True)
+            with tempfile.NamedTemporaryFile() as bundle:
+                bundle.write(source.bundle)
+                bundle.flush()
+                git(folder, "clone", "--quiet", "--no-checkout", bundle.name, partial.name)
+            partial.rename(target)
+    return target
+
+
+@contextlib.contextmanager
+def workspace(source: Source, name: str) -> Iterator[Path]:
+    """A clone in which this point alone runs; removed afterwards, and after attempts killed."""
+    folder = node_folder()
+    origin = clone(source, folder)
+    path = folder / "workspaces" / name
+    with locked(path.with_suffix(".lock")):
+        for lock in path.parent.glob("*.lock"):
+            with contextlib.suppress(BlockingIOError), locked(lock, wait=False):
+                shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+        shutil.rmtree(path, ignore_errors=True)
+        git(folder, "clone", "--quiet", "--shared", str(origin), str(path))
+        for option, value in zip(("user.name", "user.email"), source.identity, strict=True):
+            git(path, "config", option, value)
+        remote, options = source.remote
+        with Config(str(path / ".dvc")).edit("local") as config:
+            config["cache"] = {"dir": str(folder / "cache")}
+            config["core"] = {"remote": remote}
+            config["remote"] = {remote: options}
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def dvc(root: Path, *arguments: str) -> bool:
+    """Run DVC in a workspace, its words added to the workspace's log; tells whether it succeeded.
+
+    It ends with this process, however that ends, and all that it has started with it.
+    """
+    (root / ".dvc/tmp").mkdir(exist_ok=True)
+    own = {"DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(root / ".dvc/tmp/site")}
+    with (root / ".dvc/tmp/log").open("ab") as log:
+        process = subprocess.Popen(
+            ["dvc", *arguments], cwd=root, env=sweep.environment() | own, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    watch = ["sh", "-c", WATCH, str(process.pid)]
+    watcher = subprocess.Popen(watch, stdin=subprocess.PIPE, start_new_session=True)
+    try:
+        status = process.wait()
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        watcher.communicate(b"\n")
+    if status == -signal.SIGKILL:
+        raise Killed("dvc was killed")
+    return status == 0
+
+
+def read_log(root: Path, options: dict[str, str]) -> str:
+    """Read what DVC has said in a workspace, without keys and without progress bars."""
+    log = (root / ".dvc/tmp/log").read_text(errors="replace")
+    for option, value in options.items():
+        if re.search(SECRET, option):
+            log = log.replace(value, "***")
+    log = re.sub(r"//[^/@\s]+@", "//***@", log)
+    return "\n".join(line for line in log.splitlines() if line.strip() and "%|" not in line)
+
+
+def tail(text: str) -> str:
+    """Take the last lines of a text."""
+    return "\n".join(text.splitlines()[-LOG_LINES:])
+
+
+def run_shared(root: Path, commit: str, settings: list[str]) -> bool:
+    """Run what this point shares with others, unless this node has: one point at a time."""
+    folder = node_folder()
+    common = [setting for setting in settings if not key(setting).startswith(OWN)]
+    done = folder / f"{name_of(commit, common)}.shared"
+    with locked(folder / "shared.lock"):
+        if done.exists():
+            return True
+        dvc(root, "fetch")  # what the remote lacks is computed
+        succeeded = dvc(root, "exp", "run", *sweep.options(common), SHARED)
+        git(root, "reset", "--hard", "--quiet")
+        if succeeded:
+            done.touch()
+        return succeeded
+
+
+def push(root: Path) -> bool:
+    """Push what the workspace has made; a remote that can't be reached is waited for."""
+    for seconds in WAITS:
+        if dvc(root, "push"):
+            return True
+        time.sleep(seconds)
+    return dvc(root, "push")
+
+
+def ref_of(commit: str, name: str) -> str:
+    """Name the Git reference under which DVC keeps an experiment on a commit."""
+    return f"refs/exps/{commit[:2]}/{commit[2:]}/{name}"
+
+
+def run_point(source: Source, name: str, settings: list[str]) -> Iterator[Outcome | None]:
+    """Run a point on this node: yields None as it starts, then what became of it.
+
+    Raises Killed if a stage or DVC was killed.
+    """
+    yield None
+    experiment = None
+    with workspace(source, name) as root:
+        succeeded = (
+            run_shared(root, source.commit, settings)
+            and dvc(root, "exp", "run", "--name", name, *sweep.options(settings))
+            and push(root)
+        )
+        log = read_log(root, source.remote[1])
+        if succeeded:
+            ref = ref_of(source.commit, name)
+            experiment = git(root, "bundle", "create", "--quiet", "-", ref, f"^{source.commit}")
+        elif re.search(KILLED, log):
+            raise Killed(tail(log))
+    node = f"{socket.gethostname()} {ray.get_runtime_context().get_node_id()[:8]}"
+    yield Outcome(node, re.findall("Running stage '(.+?)'", log), experiment, tail(log))
+
+
+def finished(commit: str) -> set[str]:
+    """The experiments that the repository has on a commit."""
+    prefix = ref_of(commit, "")
+    listed = git(".", "for-each-ref", "--format=%(refname)", prefix).decode().split()
+    return {ref.removeprefix(prefix) for ref in listed}
+
+
+def fetch(experiment: bytes, ref: str) -> None:
+    """Add an experiment to the repository; from another sweep it may be there already."""
+    with tempfile.NamedTemporaryFile() as bundle:
+        bundle.write(experiment)
+        bundle.flush()
+        git(".", "fetch", "--quiet", "--no-write-fetch-head", bundle.name, f"+{ref}:{ref}")
+
+
+def connect(address: str) -> None:
+    """Connect to a cluster; nodes get this module with the tasks, and need not have it."""
+    try:
+        ray.init(address, log_to_driver=False, logging_level="ERROR")
+    except ConnectionError as error:
+        sys.exit(f"error: no Ray cluster at {address}: {str(error).splitlines()[0]}")
+    for module in (sweep, sys.modules[__name__]):
+        ray.cloudpickle.register_pickle_by_value(module)
+
+
+def follow(waiting: dict[ray.ObjectRefGenerator, str], done: int) -> Iterator[tuple[str, Outcome]]:
+    """Show how far the points are until all have ended; yields each as it ends."""
+    running, failed, total = set(), 0, done + len(waiting)
+    with tqdm(total=total, initial=done, desc="sweep", unit="point", smoothing=0) as bar:
+        while waiting:
+            for generator in ray.wait([*waiting], timeout=sweep.POLL_SECONDS)[0]:
+                name = waiting[generator]
+                try:
+                    outcome = ray.get(next(generator))
+                except ray.exceptions.RayError as error:
+                    said = str(getattr(error, "cause", error)).splitlines()[:LOG_LINES]
+                    outcome = Outcome(
+                        "", [], None, "\n".join([*said, f"tried {1 + RETRIES} times"])
+                    )
+                if outcome is None:
+                    running.add(name)
+                    continue
+                del waiting[generator]
+                running.discard(name)
+                failed += outcome.experiment is None
+                yield name, outcome
+                bar.update()
+            bar.set_postfix(running=len(running), failed=failed)
+
+
+def run(points: list[list[str]], address: str, cpus: float, memory: float, gpus: float) -> None:
+    """Run points on a cluster, each a task with so many CPUs, GiB of memory and GPUs.
+
+    Points that the repository has already are not run again. Exits with a line if interrupted.
+    """
+    source = read_source()
+    connect(address)
+    commit = source.commit
+    missing = {name_of(commit, settings): settings for settings in points}
+    names = [*missing]
+    for name in finished(commit):
+        missing.pop(name, None)
+    task = ray.remote(
+        num_cpus=cpus, memory=int(memory * 2**30), num_gpus=gpus, num_returns="streaming",
+        max_retries=RETRIES, retry_exceptions=[Killed],
+    )(run_point)  # fmt: skip
+    stored = ray.put(source)
+    waiting = {task.remote(stored, name, settings): name for name, settings in missing.items()}
+    ran, failed = defaultdict(Counter), {}
+    try:
+        for name, outcome in follow(waiting, len(names) - len(missing)):
+            if outcome.ran:
+                ran[outcome.node].update(outcome.ran)
+            if outcome.experiment is None:
+                failed[name] = outcome.log
+            else:
+                fetch(outcome.experiment, ref_of(commit, name))
+    except KeyboardInterrupt:
+        sys.exit(f"interrupted: {len(waiting)} points are left; the same command runs them")
+    finally:
+        ray.shutdown()
+    for node, count in sorted(ran.items()):
+        print(f"{node} ran", ", ".join(f"{stage} {n}" for stage, n in sorted(count.items())))
+    for name, log in failed.items():
+        print(f"{name} ({' '.join(missing[name])}) failed:\n{log}", file=sys.stderr)
+    remote, options = source.remote  # DVC takes a relative URL wrong if it looks at a revision
+    config = {"core": {"remote": remote}, "remote": {remote: options}}
+    refs = [ref_of(commit, name) for name in finished(commit) & {*names}]
+    try:
+        Repo().fetch(revs=refs, workspace=False, config=config)
+    except DvcException as error:
+        print(f"artifacts are left in the remote, for dvc pull: {error}", file=sys.stderr)
