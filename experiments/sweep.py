@@ -125,6 +125,8 @@ def main() -> None:
     parser.add_argument("--memory", type=float, default=2, help="with --ray: of a point, in GiB")
     parser.add_argument("--gpus", type=float, default=0, help="with --ray: of a point")
     arguments = parser.parse_args()
+    if arguments.setting and not arguments.setting.is_file():
+        sys.exit(f"error: --setting {arguments.setting} is not a file")
     setting = read_setting(arguments.setting) if arguments.setting else []
     standard = [] if setting else STANDARD
     axes = [entry.partition("=") for entry in arguments.set_param or standard]

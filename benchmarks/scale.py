@@ -1,0 +1,102 @@
+"""Time the stages on 25 thousand to 2.5 million reviews: `python -m benchmarks.scale`.
+
+The reviews are the package's, each time cut and joined elsewhere, with a new word now and then; the
+vectors are 2 million of 300 numbers. Prints a table of seconds and peak resident memory, of which
+what is mapped from files can be given back at any time. Needs some 10 GB of disk.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stages.shared import artifacts
+from stages.sources import reviews
+
+ROOT = Path(__file__).parents[1]
+REPETITIONS = (1, 10, 100)
+N_VECTORS, DIM = 2_000_000, 300
+REVIEWS_PER_NEW_WORD = 20
+STAGES = ("tokenize_pad", "build_embedding", "train learned")
+
+
+def write_vectors(root: Path) -> None:
+    """Write as many vectors as word2vec's and fastText's files hold, the common words first."""
+    folder = root / artifacts.VECTORS
+    folder.mkdir(parents=True)
+    shape = (N_VECTORS, DIM)
+    matrix = np.lib.format.open_memmap(root / artifacts.VECTOR_MATRIX, "w+", np.float32, shape)
+    generator = np.random.default_rng(0)
+    for start in range(0, N_VECTORS, 100_000):
+        matrix[start : start + 100_000] = generator.random((100_000, DIM), np.float32)
+    words = [*dict.fromkeys(" ".join(reviews.imdb_package()["text"].to_pylist()).lower().split())]
+    words += [f"w{number}" for number in range(N_VECTORS - len(words))]
+    (root / artifacts.VECTOR_WORDS).write_text("\n".join(words) + "\n", "utf-8")
+
+
+def write_reviews(root: Path, repetitions: int) -> None:
+    """Write the package's reviews so many times, no two the same."""
+    table = reviews.imdb_package()
+    generator, number = np.random.default_rng(0), 0
+    with pq.ParquetWriter(root / artifacts.REVIEWS, table.schema) as writer:
+        for _ in range(repetitions):
+            texts = []
+            for text in table["text"].to_pylist():
+                cut = text.find(" ", generator.integers(len(text)))
+                new = f" w{number // REVIEWS_PER_NEW_WORD}" if repetitions > 1 else ""
+                texts.append(f"{text[cut:]} {text[:cut]}{new}")
+                number += 1
+            column = pa.array(texts, table.schema.field("text").type)
+            writer.write_table(
+                table.set_column(table.schema.get_field_index("text"), "text", column)
+            )
+
+
+def measure(root: Path, stage: str) -> tuple[float, float]:
+    """Run a stage: seconds, peak GiB."""
+    start = time.perf_counter()
+    command = [sys.executable, "-m", *f"stages.{stage}".split()]
+    process = subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    said = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"{stage}: {said.decode()}")
+    return time.perf_counter() - start, usage.ru_maxrss / 2**20
+
+
+def in_a_process(work: Callable[..., None], *arguments: object) -> None:
+    """Call in a process of its own: a child's peak memory starts at its parent's."""
+    process = get_context("spawn").Process(target=work, args=arguments)
+    process.start()
+    process.join()
+
+
+def main() -> None:
+    print(f"| reviews | {' | '.join(STAGES)} |\n|--:|{'--:|' * len(STAGES)}")
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        shutil.copytree(ROOT / "stages", root / "stages")
+        shutil.copy(ROOT / "params.yaml", root)
+        in_a_process(write_vectors, root)
+        for repetitions in REPETITIONS:
+            in_a_process(write_reviews, root, repetitions)
+            (root / "metrics").mkdir(exist_ok=True)
+            cells = []
+            for stage in STAGES:
+                seconds, peak = measure(root, stage)
+                cells.append(f"{seconds:.1f} s, {peak:.2f} GiB")
+            n_reviews = pq.read_metadata(root / artifacts.REVIEWS).num_rows
+            print(f"| {n_reviews:,} | {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
