@@ -93,7 +93,10 @@ def read_source() -> Source:
     if not name:
         sys.exit("error: nodes share by a DVC remote: dvc remote add --default NAME URL")
     remote = {option: str(value) for option, value in config["remote"][name].items()}
-    identity = [git(".", "config", of).decode().strip() for of in ("user.name", "user.email")]
+    identity = [
+        git(".", "config", "--default", "sweep", "--get", option).decode().strip()
+        for option in ("user.name", "user.email")
+    ]
     commit = git(".", "rev-parse", "HEAD").decode().strip()
     bundle = git(".", "bundle", "create", "--quiet", "-", "HEAD")
     return Source(commit, bundle, (name, remote), tuple(identity))
@@ -113,7 +116,8 @@ def locked(path: Path, wait: bool = True) -> Iterator[None]:
 def node_folder() -> Path:
     """The folder in which this node keeps clones, workspaces and DVC's cache."""
     folder = Path(tempfile.gettempdir()) / f"dvc-sweep-{os.getuid()}"
-    (folder / "workspaces").mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)  # a workspace holds the keys of the remote
+    (folder / "workspaces").mkdir(exist_ok=True)
     return folder
 
 

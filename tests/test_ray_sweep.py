@@ -1,5 +1,6 @@
 """The sweep on a Ray cluster: a head and two nodes of this machine, each with its own folder."""
 
+import os
 import shutil
 import signal
 import socket
@@ -183,7 +184,16 @@ def test_points_are_those_of_the_queue_and_what_they_share_runs_once_on_a_node(
     machines.kill("second")
     machines.kill("first")
     machines.add("first", cpus=2)
-    out, err = finish(start(mine))
+    sweeping = start(mine)
+    held = wait_for(lambda: machines.processes("stages.download"))
+    for stage in held:
+        stage.suspend()
+    workspaces = machines.folder / "first" / f"dvc-sweep-{os.getuid()}" / "workspaces"
+    wait_for(lambda: len([*workspaces.glob("*/dvc.yaml")]) == 2)
+    time.sleep(10)  # in which the other point could have started on it too
+    for stage in held:
+        stage.resume()
+    out, err = finish(sweeping)
     assert "2/2" in err
     assert "Over train.samples, " in out
     [ran] = [line for line in out.splitlines() if " ran " in line]
