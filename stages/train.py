@@ -6,8 +6,8 @@ Out: data/models/<variant>/repeat_<r>.weights.h5
 Parameters: seed, model, train, variants.<variant>.
 
 Interrupted, it goes on from the repeats that were finished: they wait in data/unfinished-<variant>/
-as long as code, parameters and inputs stay the same. data/trained_on.json, kept by Git, says which
-software and processor trained each variant last.
+as long as code, parameters and inputs stay the same. data/trained_on/<variant>.json, kept by Git,
+says which software and processor trained the variant last.
 """
 
 import argparse
@@ -98,18 +98,17 @@ def keep(model: Model, history: History, folder: Path, variant: str, repeat: int
 
 def record_machine(variant: str) -> None:
     """Write down what trained a variant, where no metric and no hash depends on it."""
-    record = json.loads(artifacts.TRAINED_ON.read_text()) if artifacts.TRAINED_ON.exists() else {}
     cpu_info = Path("/proc/cpuinfo")
     named = re.search("model name\\s*: (.*)", cpu_info.read_text()) if cpu_info.exists() else None
-    record[variant] = {
+    record = {
         "python": platform.python_version(),
         **{name: version(name) for name in ("tensorflow", "keras", "numpy")},
         "processor": f"{named[1] if named else platform.processor()}, {platform.machine()}",
         "cores": os.cpu_count(),
         "threads": THREADS,
     }
-    with whole(artifacts.TRAINED_ON) as partial_file:
-        partial_file.write_text(json.dumps(dict(sorted(record.items())), indent=2) + "\n")
+    with whole(artifacts.trained_on(variant)) as partial_file:
+        partial_file.write_text(json.dumps(record, indent=2) + "\n")
 
 
 def gather(folder: Path, variant: str, repeats: int) -> None:

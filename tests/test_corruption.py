@@ -42,7 +42,8 @@ def refusal(run, root: Path, stage: str) -> str:
 
 def test_dvc_sees_what_was_changed_in_data_and_restores_it(copy, run):
     before = content(copy)
-    outputs = [path for path in (copy / "data").glob("*/**/*") if path.is_file() and path.suffix]
+    made = [path for path in (copy / "data").glob("*/**/*") if path.is_file() and path.suffix]
+    outputs = [path for path in made if path.parent.name != "trained_on"]  # which is Git's
     for path in outputs:
         flip(path)
         os.utime(path)

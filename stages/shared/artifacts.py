@@ -36,7 +36,7 @@ BIGRAMS = SEQUENCES / "bigrams.parquet"
 
 EMBEDDINGS = Path("data/embeddings")
 MODELS = Path("data/models")
-TRAINED_ON = Path("data/trained_on.json")
+TRAINED_ON = Path("data/trained_on")
 PREDICTIONS = Path("data/predictions/test.parquet")
 REPORT_TABLES = Path("data/report")
 
@@ -225,6 +225,11 @@ def unfinished(variant: str) -> Path:
 def training(variant: str) -> Path:
     """The history of a variant's training, one row an epoch of a repeat."""
     return TRAINING / f"{variant}.csv"
+
+
+def trained_on(variant: str) -> Path:
+    """What trained a variant last: software and processor."""
+    return TRAINED_ON / f"{variant}.json"
 
 
 def packaged_file(package: str, name: str, sha256: str) -> Path:
