@@ -43,3 +43,10 @@ def test_more_samples_than_there_are_is_refused_with_the_number_that_would_do():
 def test_a_linear_schedule_falls_evenly_and_a_constant_one_does_not():
     assert list(learning_rates(0.4, "linear", 4)) == pytest.approx([0.4, 0.3, 0.2, 0.1])
     assert list(learning_rates(0.4, "constant", 3)) == [0.4] * 3
+
+
+def test_a_training_starts_without_what_only_unused_parts_of_keras_import(project, run):
+    command = "import sys, stages.train; print(*sys.modules)"
+    imported = {*run(project, "python", "-c", command).stdout.split()}
+    assert "keras" in imported
+    assert not {"matplotlib", "sklearn"} & imported
