@@ -18,10 +18,10 @@ repro: $(VENV)/requirements.txt
 	$(BIN)/dvc metrics show
 
 test: $(VENV)/requirements-dev.txt
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
 test-slow: $(VENV)/requirements-dev.txt
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n 3 --dist loadfile  # a third of the time they wait
 
 reproduce: $(VENV)/requirements.txt
 	tests/reproduce.sh

@@ -161,6 +161,7 @@ def finish(process: subprocess.Popen, status: int = 0) -> tuple[str, str]:
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == status, err
     assert "Traceback" not in err
+    print(err)  # what failed, should an assertion fail
     return out, err
 
 
