@@ -21,7 +21,7 @@ test: $(VENV)/requirements-dev.txt
 	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
 test-slow: $(VENV)/requirements-dev.txt
-	$(BIN)/python -m pytest -m slow -n 3 --dist loadfile  # a third of the time they wait
+	$(BIN)/python -m pytest -m slow -n 3 --dist loadfile
 
 reproduce: $(VENV)/requirements.txt
 	tests/reproduce.sh
