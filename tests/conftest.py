@@ -14,6 +14,8 @@ import yaml
 
 from stages.sources import reviews
 
+pytest.register_assert_rewrite("tests.ray_cluster")
+
 PROJECT = Path(__file__).parents[1]
 TRACKED = (".dvc/config", ".dvc/plots", ".dvcignore", ".gitignore", "data/.gitignore")
 CODE = ("dvc.yaml", "params.yaml", "stages")
