@@ -40,6 +40,7 @@ WAITS = (1, 2, 4, 8, 16, 30, 60, 60, 60, 60)  # seconds between attempts to push
 LOG_LINES = 12
 SECRET = "key|secret|token|password|credential|connection_string|header"  # options of a remote
 KILLED = r"exited with (-9|137)"  # what DVC says of a stage that the kernel took for its memory
+BAR = r"[^\r\n]*%\|[^\]\r\n]*\]?"  # tqdm's; what a killed stage was showing, DVC writes on after
 # Read to its end, a pipe says that the process which holds the other end is gone.
 WATCH = 'exec 3<&0; { read -r _ <&3 || kill -KILL -- "-$0"; } >/dev/null 2>&1 &'
 
@@ -192,7 +193,8 @@ def read_log(root: Path, options: dict[str, str]) -> str:
         if re.search(SECRET, option):
             log = log.replace(value, "***")
     log = re.sub(r"//[^/@\s]+@", "//***@", log)
-    return "\n".join(line for line in log.splitlines() if line.strip() and "%|" not in line)
+    log = re.sub(BAR, "", log)
+    return "\n".join(line for line in log.splitlines() if line.strip())
 
 
 def tail(text: str) -> str:
@@ -303,10 +305,11 @@ def follow(waiting: dict[ray.ObjectRefGenerator, str], done: int) -> Iterator[tu
             bar.set_postfix(running=len(running), failed=failed)
 
 
-def run(points: list[list[str]], address: str, cpus: float, memory: float, gpus: float) -> None:
+def run(points: list[list[str]], address: str, cpus: float, memory: float, gpus: float) -> int:
     """Run points on a cluster, each a task with so many CPUs, GiB of memory and GPUs.
 
     Points that the repository has already are not run again. Exits with a line if interrupted.
+    Returns how many have failed.
     """
     source = read_source()
     connect(address)
@@ -345,3 +348,4 @@ def run(points: list[list[str]], address: str, cpus: float, memory: float, gpus:
         Repo().fetch(revs=refs, workspace=False, config=config)
     except DvcException as error:
         print(f"artifacts are left in the remote, for dvc pull: {error}", file=sys.stderr)
+    return len(failed)

@@ -4,9 +4,9 @@
 
 Without -S it runs the standard grid; with --setting, what a file such as experiments/strong.yaml
 makes other than params.yaml, at each point of the grid that -S gives, or as the one point. Every
-point is an ordinary DVC experiment; one that fails leaves its log, and the others go on.
-Interrupted, the workers go on: `dvc queue stop --kill` ends them, and the same command again runs
-only what is not in the cache.
+point is an ordinary DVC experiment; one that fails leaves its log, the others go on, and the exit
+status is 1. Interrupted, the workers go on: `dvc queue stop --kill` ends them, and the same command
+again runs only what is not in the cache.
 """
 
 import argparse
@@ -97,15 +97,17 @@ def wait(tasks: set[str]) -> dict[str, str]:
             time.sleep(POLL_SECONDS)
 
 
-def run_queue(points: list[list[str]], jobs: int) -> None:
-    """Run points through DVC's queue, so many at a time; say which have failed."""
+def run_queue(points: list[list[str]], jobs: int) -> int:
+    """Run points through DVC's queue, so many at a time; say which have failed, return how many."""
     before = {*states()}
     for values in tqdm(points, desc="queue", unit="point"):
         queue(values)
     dvc("queue", "start", "--jobs", str(jobs))
     ended = wait({*states()} - before)
-    for task in sorted(task for task, state in ended.items() if state == "Failed"):
+    failed = sorted(task for task, state in ended.items() if state == "Failed")
+    for task in failed:
         print(f"{task} failed: dvc queue logs {task} shows why", file=sys.stderr)
+    return len(failed)
 
 
 def main() -> None:
@@ -141,13 +143,13 @@ def main() -> None:
         from experiments import ray_sweep
 
         share = (arguments.cpus, arguments.memory, arguments.gpus)
-        ray_sweep.run(points, arguments.ray, *share)
+        failed = ray_sweep.run(points, arguments.ray, *share)
     else:
-        run_queue(points, arguments.jobs)
-    if len(points) == 1:
-        return
+        failed = run_queue(points, arguments.jobs)
     curve = ["--over", arguments.over, "--panel", arguments.panel]
-    sys.exit(subprocess.call([sys.executable, "-m", "experiments.learning_curve", *curve]))
+    command = [sys.executable, "-m", "experiments.learning_curve", *curve]
+    drawn = len(points) == 1 or not subprocess.call(command)
+    sys.exit(1 if failed or not drawn else 0)
 
 
 if __name__ == "__main__":

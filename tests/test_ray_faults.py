@@ -2,6 +2,7 @@
 
 import signal
 import socket
+from pathlib import Path
 
 import psutil
 import pytest
@@ -27,7 +28,9 @@ def test_what_is_killed_for_its_memory_is_tried_again(machines, mine, start, run
     sweeping = start(mine)
     # The kernel takes the stage, Ray's memory monitor the process that runs the task.
     [stage, *_] = wait_for(lambda: machines.processes("stages.train", "first"))
-    stage.kill()
+    log = Path(stage.cwd()) / ".dvc/tmp/log"
+    wait_for(lambda: "train learned:" in log.read_text())
+    stage.kill()  # DVC goes on in the line of its progress bar
     [stage, *_] = wait_for(lambda: machines.processes("stages.train", "second"))
     point = next(p for p in stage.parents() if "ray::" in " ".join(p.cmdline()))
     point.kill()
@@ -77,7 +80,7 @@ def test_an_interrupted_sweep_goes_on_with_what_is_missing(machines, mine, start
     assert err.splitlines()[-1].startswith("interrupted: ")
     wait_for(lambda: not machines.processes("dvc"))
     assert len(results(run, mine)) == 1
-    _, err = finish(start(mine, "train.samples=20,9999,30"))
+    _, err = finish(start(mine, "train.samples=20,9999,30"), status=1)
     assert "3/3" in err
     assert "failed=1" in err
     assert "train.samples is 9999, but the train split has 200 reviews" in err
