@@ -15,12 +15,13 @@ import yaml
 from tests.conftest import edit_params
 from tests.test_pipeline import content, ran
 
-STAGES = {
-    "download": ("download", "reviews"),
-    "tokenize": ("tokenize_pad",),
-    "embed": ("build_embedding",),
-    "train": ("train", "learned"),
-    "evaluate": ("evaluate",),
+MODULES = {  # of DVC's stages
+    "download@reviews": "download",
+    "download@vectors": "download",
+    "tokenize": "tokenize_pad",
+    "embed": "build_embedding",
+    "train@learned": "train",
+    "evaluate": "evaluate",
 }
 # Each of these, put on PYTHONPATH as sitecustomize, disturbs a stage at a certain moment. It ends
 # when it is about to give its first output its name.
@@ -67,7 +68,7 @@ needs_limit = pytest.mark.skipif(
     not Path("/proc/self/statm").exists(), reason="no size of a process to limit"
 )
 pytestmark = pytest.mark.slow
-each_stage = pytest.mark.parametrize("stage", STAGES)
+each_stage = pytest.mark.parametrize("stage", MODULES)
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +78,7 @@ def project(reproduced, tmp_path_factory) -> Path:
 
 
 def command_of(stage: str) -> str:
-    module, *arguments = STAGES[stage]
-    return " ".join(["python", "-m", f"stages.{module}", *arguments])
+    return f"python -m stages.{MODULES[stage]} {stage.partition('@')[2]}"
 
 
 def in_namespace(script: str) -> list[str]:
@@ -109,15 +109,15 @@ def assert_mended(project: Path, run, stage: str, before: dict[str, bytes]) -> N
 
 def assert_dvc_mends_what_fails(project: Path, run, stage: str, monkeypatch) -> None:
     """With a fault on PYTHONPATH, let DVC run a stage, which must fail; without it, run all."""
-    before, name = content(project), name_for_dvc(stage)
-    forget(project, name)
-    done = run(project, "dvc", "repro", "--single-item", name, check=False)
+    before = content(project)
+    forget(project, stage)
+    done = run(project, "dvc", "repro", "--single-item", stage, check=False)
     assert done.returncode != 0
-    assert f"failed to reproduce '{name}'" in done.stderr
+    assert f"failed to reproduce '{stage}'" in done.stderr
     left = content(project)
     assert {path: left[path] for path in before if path in left}.items() <= before.items()
     monkeypatch.delenv("PYTHONPATH")
-    assert name in ran(run(project, "dvc", "repro"))
+    assert stage in ran(run(project, "dvc", "repro"))
     assert content(project) == before
 
 
@@ -126,23 +126,19 @@ def disturb(monkeypatch, tmp_path):
     """Makes something happen in the middle of a stage, whoever starts it."""
 
     def arm(stage: str, program: str, **details: object) -> None:
-        program = program.format(module=STAGES[stage][0], **details)
+        program = program.format(module=MODULES[stage], **details)
         (tmp_path / "sitecustomize.py").write_text(program)
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
     return arm
 
 
-def forget(project: Path, name: str) -> None:
+def forget(project: Path, stage: str) -> None:
     """Make DVC run a stage as if for the first time."""
     lock = yaml.safe_load((project / "dvc.lock").read_text())
-    del lock["stages"][name]
+    del lock["stages"][stage]
     (project / "dvc.lock").write_text(yaml.safe_dump(lock))
     shutil.rmtree(project / ".dvc/cache/runs", ignore_errors=True)
-
-
-def name_for_dvc(stage: str) -> str:
-    return "@".join([stage, *STAGES[stage][1:]])
 
 
 @each_stage
@@ -169,8 +165,9 @@ def test_a_stage_that_is_interrupted_says_so_and_leaves_nothing(
 @each_stage
 def test_memory_that_runs_out_is_said_in_one_line(project, run, stage, disturb, monkeypatch):
     before = content(project)
-    first = {"download": "reviews.parquet", "tokenize": "train", "embed": "random.npy"}
-    first |= {"train": "repeat_0.csv", "evaluate": "test.parquet"}
+    first = {"download@reviews": "reviews.parquet", "download@vectors": "vectors"}
+    first |= {"tokenize": "train", "embed": "random.npy"}
+    first |= {"train@learned": "repeat_0.csv", "evaluate": "test.parquet"}
     output = (first[stage] + ".partial", "with_name")
     for moment in ONCE_IT_HAS_BEGUN, output:
         disturb(stage, NO_MORE_MEMORY, moment=moment, spare=0)
@@ -183,7 +180,7 @@ def test_memory_that_runs_out_is_said_in_one_line(project, run, stage, disturb, 
 
 
 @needs_limit
-@pytest.mark.parametrize(("stage", "spare"), [("train", 32 << 10), ("evaluate", 64 << 10)])
+@pytest.mark.parametrize(("stage", "spare"), [("train@learned", 32 << 10), ("evaluate", 64 << 10)])
 def test_where_native_code_gives_up_for_want_of_memory_dvc_says_so_and_mends_it(
     project, run, stage, spare, disturb, monkeypatch
 ):
@@ -196,7 +193,7 @@ def test_where_native_code_gives_up_for_want_of_memory_dvc_says_so_and_mends_it(
     [
         ("tokenize", "train.partial/labels.npy", "data/raw/reviews.parquet"),
         ("embed", "words.txt", "data/raw/vectors/matrix.npy"),
-        ("train", "random.npy", "data/sequences/train/labels.npy"),
+        ("train@learned", "random.npy", "data/sequences/train/labels.npy"),
         ("evaluate", "coverage.json", "data/models/finetuned/repeat_1.weights.h5"),
     ],
 )
@@ -207,6 +204,17 @@ def test_an_input_that_vanishes_meanwhile_is_named(project, run, stage, opened, 
     away = project / f"{path}.away"
     away.rename(project / path)
     assert_one_line(done, str(Path(path).parent), "No such file or directory", "dvc repro")
+    assert content(project) == before
+
+
+@pytest.mark.parametrize("kind", ["reviews", "vectors"])
+def test_what_was_to_be_downloaded_and_vanishes_meanwhile_is_named(project, run, kind, disturb):
+    before = content(project)
+    path = yaml.safe_load((project / "params.yaml").read_text())["download"][kind]["path"]
+    disturb(f"download@{kind}", VANISHING, opened=".txt", path=path)
+    done = run_by_hand(project, run, f"download@{kind}")
+    Path(f"{path}.away").rename(path)
+    assert_one_line(done, f"download.{kind}.path", "there is no", path)
     assert content(project) == before
 
 
