@@ -35,7 +35,7 @@ from experiments import sweep
 
 SHARED = "embed"  # the last of the stages whose work points have in common
 OWN = ("model.", "train.", "variants.")  # parameters that no stage up to SHARED reads
-RETRIES = 3  # of a point whose node or process was killed
+RETRIES = 3  # of a point whose node or process was killed, or that Git failed
 WAITS = (1, 2, 4, 8, 16, 30, 60, 60, 60, 60)  # seconds between attempts to push
 LOG_LINES = 12
 SECRET = "key|secret|token|password|credential|connection_string|header"  # options of a remote
@@ -63,14 +63,12 @@ class Outcome(NamedTuple):
     log: str
 
 
-class Killed(Exception):  # noqa: N818  it says what happened
-    """A stage was killed: Ray tries the point again."""
-
-
 def git(root: Path | str, *arguments: str) -> bytes:
-    """Run Git in a folder; returns what it prints. Raises CalledProcessError."""
-    command = ["git", "-C", str(root), *arguments]
-    return subprocess.run(command, check=True, capture_output=True).stdout
+    """Run Git in a folder; returns what it prints. Raises RuntimeError with what it says."""
+    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True)
+    if done.returncode:
+        raise RuntimeError(f"git {arguments[0]}: {done.stderr.decode().strip()}")
+    return done.stdout
 
 
 def key(setting: str) -> str:
@@ -141,12 +139,15 @@ def workspace(source: Source, name: str) -> Iterator[Path]:
     """A clone in which this point alone runs; removed afterwards, and after attempts killed."""
     folder = node_folder()
     origin = clone(source, folder)
-    path = folder / "workspaces" / name
-    with locked(path.with_suffix(".lock")):
-        for lock in path.parent.glob("*.lock"):
+    point = folder / "workspaces" / name
+    with locked(point.with_suffix(".lock")):
+        for lock in point.parent.glob("*.lock"):
             with contextlib.suppress(BlockingIOError), locked(lock, wait=False):
                 shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-        shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(point, ignore_errors=True)
+        point.mkdir(exist_ok=True)
+        # One of its own for each attempt: those killed may write into theirs until all has ended.
+        path = Path(tempfile.mkdtemp(dir=point))
         git(folder, "clone", "--quiet", "--shared", str(origin), str(path))
         for option, value in zip(("user.name", "user.email"), source.identity, strict=True):
             git(path, "config", option, value)
@@ -158,7 +159,7 @@ def workspace(source: Source, name: str) -> Iterator[Path]:
         try:
             yield path
         finally:
-            shutil.rmtree(path, ignore_errors=True)
+            shutil.rmtree(point, ignore_errors=True)
 
 
 def dvc(root: Path, *arguments: str) -> bool:
@@ -182,7 +183,7 @@ def dvc(root: Path, *arguments: str) -> bool:
             os.killpg(process.pid, signal.SIGKILL)
         watcher.communicate(b"\n")
     if status == -signal.SIGKILL:
-        raise Killed("dvc was killed")
+        raise RuntimeError("dvc was killed")
     return status == 0
 
 
@@ -235,7 +236,7 @@ def ref_of(commit: str, name: str) -> str:
 def run_point(source: Source, name: str, settings: list[str]) -> Iterator[Outcome | None]:
     """Run a point on this node: yields None as it starts, then what became of it.
 
-    Raises Killed if a stage or DVC was killed.
+    Raises RuntimeError if a stage or DVC was killed or Git failed: Ray tries the point again.
     """
     yield None
     experiment = None
@@ -250,7 +251,7 @@ def run_point(source: Source, name: str, settings: list[str]) -> Iterator[Outcom
             ref = ref_of(source.commit, name)
             experiment = git(root, "bundle", "create", "--quiet", "-", ref, f"^{source.commit}")
         elif re.search(KILLED, log):
-            raise Killed(tail(log))
+            raise RuntimeError(tail(log))
     node = f"{socket.gethostname()} {ray.get_runtime_context().get_node_id()[:8]}"
     yield Outcome(node, re.findall("Running stage '(.+?)'", log), experiment, tail(log))
 
@@ -320,7 +321,7 @@ def run(points: list[list[str]], address: str, cpus: float, memory: float, gpus:
         missing.pop(name, None)
     task = ray.remote(
         num_cpus=cpus, memory=int(memory * 2**30), num_gpus=gpus, num_returns="streaming",
-        max_retries=RETRIES, retry_exceptions=[Killed],
+        max_retries=RETRIES, retry_exceptions=True,
     )(run_point)  # fmt: skip
     stored = ray.put(source)
     waiting = {task.remote(stored, name, settings): name for name, settings in missing.items()}

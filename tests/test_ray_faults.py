@@ -2,6 +2,8 @@
 
 import signal
 import socket
+import subprocess
+import tempfile
 from pathlib import Path
 
 import psutil
@@ -38,6 +40,26 @@ def test_what_is_killed_for_its_memory_is_tried_again(machines, mine, start, run
     wait_for(lambda: not psutil.wait_procs(gone, timeout=0)[1])
     finish(sweeping)
     assert_every_point_once(run, mine, expected)
+
+
+def test_what_a_killed_attempt_still_writes_meets_no_other(machines, mine, monkeypatch):
+    from experiments import ray_sweep
+
+    monkeypatch.setattr(tempfile, "tempdir", str(machines.folder / "first"))
+    monkeypatch.chdir(mine)
+    source = ray_sweep.read_source()
+    with ray_sweep.workspace(source, "point") as former:
+        late = former / ".dvc/tmp/late"
+    writing = subprocess.Popen(["sh", "-c", f"while mkdir -p {late.parent}; do : > {late}; done"])
+    try:
+        wait_for(late.exists)
+        with ray_sweep.workspace(source, "point") as root:
+            wait_for(late.exists)
+            assert not (root / ".dvc/tmp/late").exists()
+            assert (root / "dvc.yaml").exists()
+    finally:
+        writing.kill()
+        writing.wait()
 
 
 def test_a_remote_that_is_away_is_waited_for(machines, mine, start, run, expected):

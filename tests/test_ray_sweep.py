@@ -26,7 +26,7 @@ def test_points_are_those_of_the_queue_and_what_they_share_runs_once_on_a_node(
     for stage in held:
         stage.suspend()
     workspaces = machines.folder / "first" / f"dvc-sweep-{os.getuid()}" / "workspaces"
-    wait_for(lambda: len([*workspaces.glob("*/dvc.yaml")]) == 2)
+    wait_for(lambda: len([*workspaces.glob("*/*/dvc.yaml")]) == 2)
     time.sleep(10)  # in which the other point could have started on it too
     for stage in held:
         stage.resume()
