@@ -50,7 +50,9 @@ def test_what_a_killed_attempt_still_writes_meets_no_other(machines, mine, monke
     source = ray_sweep.read_source()
     with ray_sweep.workspace(source, "point") as former:
         late = former / ".dvc/tmp/late"
-    writing = subprocess.Popen(["sh", "-c", f"while mkdir -p {late.parent}; do : > {late}; done"])
+    # touch and mkdir fail where the folder is just being removed; the loop goes on.
+    loop = f"while :; do mkdir -p {late.parent}; touch {late}; done 2>/dev/null"
+    writing = subprocess.Popen(["sh", "-c", loop])
     try:
         wait_for(late.exists)
         with ray_sweep.workspace(source, "point") as root:
