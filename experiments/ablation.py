@@ -22,14 +22,10 @@ from pydantic import ValidationError
 
 from experiments.learning_curve import UNFINISHED
 from experiments.sweep import dvc as run_dvc
-from experiments.sweep import queue, read_setting, states, wait
+from experiments.sweep import key_of, queue, read_setting, states, wait
 from stages.shared import artifacts, params
 
 WHOLE = "nothing"
-
-
-def key_of(entry: str) -> str:
-    return entry.lstrip("+").partition("=")[0]
 
 
 def is_valid(entries: list[str]) -> bool:
@@ -81,7 +77,8 @@ def collect(names: dict[str, tuple[str, tuple[str, ...]]], axes: list[str]) -> p
         if run["Experiment"] not in names or run["State"] in UNFINISHED:
             continue
         key, point = names[run["Experiment"]]
-        variants = [c.removesuffix(".accuracy_std") for c in run if c.endswith(".accuracy_std")]
+        scored = [c for c, value in run.items() if c.endswith(".log_loss") and value != "None"]
+        variants = [c.removesuffix(".log_loss") for c in scored]  # not those that other runs have
         for variant, (mean, std) in validation_accuracy(run["rev"], variants).items():
             place = dict(zip(axes, point, strict=True))
             rows.append({"without": key, **place, "variant": variant, "accuracy": mean, "std": std})

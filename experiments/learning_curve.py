@@ -70,9 +70,11 @@ def curve(runs: pd.DataFrame, swept: str, panel: str) -> pd.DataFrame:
         n_repeats = int(run["train.repeats"])
         t = stats.t.ppf((1 + CONFIDENCE) / 2, n_repeats - 1) if n_repeats > 1 else np.nan
         for name in names:
+            accuracy = run[f"{name}.accuracy"]
+            if pd.isna(accuracy):  # a variant that other runs have
+                continue
             gap = f"gap.{name}-{REFERENCE}.accuracy"
             half = t * run[f"{name}.accuracy_std"] / np.sqrt(n_repeats) if n_repeats > 1 else np.nan
-            accuracy = run[f"{name}.accuracy"]
             rows.append(
                 {
                     panel: run[panel],

@@ -71,14 +71,9 @@ def git(root: Path | str, *arguments: str) -> bytes:
     return done.stdout
 
 
-def key(setting: str) -> str:
-    """Name the parameter that a `--set-param` sets."""
-    return setting.partition("=")[0].lstrip("+")
-
-
 def name_of(commit: str, settings: list[str]) -> str:
     """Name the experiment of these values at a commit: the same for the same, in any order."""
-    values = sorted({key(setting): setting for setting in settings}.values())
+    values = sorted({sweep.key_of(setting): setting for setting in settings}.values())
     return f"point-{hashlib.sha256(repr((commit, values)).encode()).hexdigest()[:12]}"
 
 
@@ -206,7 +201,7 @@ def tail(text: str) -> str:
 def run_shared(root: Path, commit: str, settings: list[str]) -> bool:
     """Run what this point shares with others, unless this node has: one point at a time."""
     folder = node_folder()
-    common = [setting for setting in settings if not key(setting).startswith(OWN)]
+    common = [setting for setting in settings if not sweep.key_of(setting).startswith(OWN)]
     done = folder / f"{name_of(commit, common)}.shared"
     with locked(folder / "shared.lock"):
         if done.exists():

@@ -66,6 +66,11 @@ def read_setting(path: Path) -> list[str]:
     ]
 
 
+def key_of(setting: str) -> str:
+    """Name the parameter that a `--set-param` sets."""
+    return setting.partition("=")[0].lstrip("+")
+
+
 def options(values: list[str]) -> list[str]:
     """Write values of parameters as options of `dvc exp run`."""
     return [*chain.from_iterable(("--set-param", value) for value in values)]

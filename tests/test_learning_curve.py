@@ -56,6 +56,16 @@ def test_a_curve_has_a_row_for_each_run_and_variant_with_its_band():
     assert row["accuracy_high"] == pytest.approx(0.7 + half, abs=1e-4)
 
 
+def test_a_variant_that_only_other_runs_have_is_in_no_row():
+    more = {"more.accuracy": 0.5, "more.accuracy_std": 0.1, "variants.more.vectors": "glove"}
+    less = dict.fromkeys(more, "None")
+    rows = [run("a", 100, **less), run("b", 200, **less), run("other", 400, **more)]
+    runs, left_out = lc.collect(rows, "train.samples", "model.head")
+    assert left_out == ["other is left out: another variants.more.vectors"]
+    table = lc.curve(runs, "train.samples", "model.head")
+    assert table["variant"].tolist() == ["learned", "pretrained"] * 2
+
+
 def gaps(gap, low, high, sizes=(100, 1000, 10_000)):
     columns = {"train.samples": sizes, "gap": gap, "gap_low": low, "gap_high": high}
     return pd.DataFrame(columns)
