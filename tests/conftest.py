@@ -19,6 +19,7 @@ pytest.register_assert_rewrite("tests.ray_cluster")
 PROJECT = Path(__file__).parents[1]
 TRACKED = (".dvc/config", ".dvc/plots", ".dvcignore", ".gitignore", "data/.gitignore")
 CODE = ("dvc.yaml", "params.yaml", "stages")
+PATIENCE = 600  # seconds, after which what should have ended or happened is taken for stuck
 
 
 @pytest.fixture(scope="session")
@@ -109,7 +110,9 @@ def run() -> Callable[..., subprocess.CompletedProcess]:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         environment = os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
         environment.pop("TF_CPP_MIN_LOG_LEVEL", None)  # stages.backend sets it in this process
-        done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            command, cwd=root, env=environment, capture_output=True, text=True, timeout=PATIENCE
+        )
         assert not check or done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done
 

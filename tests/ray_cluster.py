@@ -13,10 +13,9 @@ import pytest
 import yaml
 
 from experiments import sweep
-from tests.conftest import PROJECT, edit_params
+from tests.conftest import PATIENCE, PROJECT, edit_params
 
 POINTS = "train.samples=20,30"
-PATIENCE = 240  # seconds
 
 
 @pytest.fixture(scope="module")

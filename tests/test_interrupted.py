@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from stages.shared import artifacts
-from tests.conftest import edit_params
+from tests.conftest import PATIENCE, edit_params
 
 REPEATS = 6
 pytestmark = pytest.mark.slow
@@ -45,13 +45,13 @@ def interrupt(root: Path, sign: signal.Signals) -> subprocess.CompletedProcess:
         env={k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"},
     )  # fmt: skip
     folder = root / artifacts.unfinished("learned")
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while len([*folder.glob("repeat_?.sha256")]) < 2:
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(sign)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 

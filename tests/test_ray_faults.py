@@ -11,7 +11,8 @@ import pytest
 import requests
 from moto.server import ThreadedMotoServer
 
-from tests.ray_cluster import PATIENCE, assert_every_point_once, finish, results, wait_for
+from tests.conftest import PATIENCE
+from tests.ray_cluster import assert_every_point_once, finish, results, wait_for
 
 pytest_plugins = ["tests.ray_cluster"]
 pytestmark = pytest.mark.slow
