@@ -8,20 +8,18 @@ Out: learning_curve.csv, .md and .png in a folder: test accuracy of each variant
 
 import argparse
 import sys
-from itertools import pairwise
+from itertools import cycle, pairwise
 from pathlib import Path
 
 import dvc.api
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from stages import figures
+
 REFERENCE, CONFIDENCE = "learned", 0.95
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")  # Okabe and Ito (2008)
 UNFINISHED = ("Queued", "Running", "Failed")
 INPUTS = ("data/raw/", "stages/")  # runs can be compared that had the same of these
 
@@ -161,9 +159,8 @@ def draw(table: pd.DataFrame, swept: str, panel: str, path: Path) -> None:
         layout="constrained",
     )  # fmt: skip
     for axis, (value, part) in zip(axes[0], panels, strict=True):
-        for color, (variant, line) in zip(
-            COLORS, part.groupby("variant", sort=False), strict=False
-        ):
+        lines = part.groupby("variant", sort=False)
+        for color, (variant, line) in zip(cycle(figures.COLORS), lines, strict=False):
             axis.plot(line[swept], line["accuracy"], color=color, marker="o", ms=4, label=variant)
             axis.fill_between(
                 line[swept], line["accuracy_low"], line["accuracy_high"], color=color, alpha=0.2,
@@ -193,8 +190,7 @@ def draw(table: pd.DataFrame, swept: str, panel: str, path: Path) -> None:
         handles, labels, loc="outside lower center", fontsize="small", ncols=min(2 * len(panels), 6)
     )
     figure.suptitle(f"Test accuracy over {swept}")
-    figure.savefig(path, dpi=100, metadata={"Software": None})
-    plt.close(figure)
+    figures.save(figure, path)
 
 
 def report(table: pd.DataFrame, swept: str, panel: str) -> str:
