@@ -2,7 +2,8 @@
 
 The reviews are the package's, each time cut and joined elsewhere, with a new word now and then; the
 vectors are 2 million of 300 numbers. Prints a table of processor time and peak resident memory, of
-which what is mapped from files can be given back at any time. Needs some 10 GB of disk.
+which what is mapped from files can be given back at any time, and draws both into
+benchmarks/scale.png. Needs some 10 GB of disk.
 """
 
 import os
@@ -14,10 +15,13 @@ from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from matplotlib.ticker import LogLocator
 
+from stages import figures
 from stages.shared import artifacts
 from stages.sources import reviews
 
@@ -71,6 +75,33 @@ def measure(root: Path, stage: str) -> tuple[float, float]:
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**20
 
 
+def draw(sizes: list[int], measured: np.ndarray, path: Path) -> None:
+    """Draw seconds and GiB, measured (sizes, stages, 2), over the number of reviews."""
+    figure, axes = plt.subplots(1, 2, figsize=(9.6, 4.2), layout="constrained")
+    for axis, values, label in (
+        (axes[0], measured[..., 0], "processor time (s)"),
+        (axes[1], measured[..., 1], "peak resident memory (GiB)"),
+    ):
+        for stage, color, line in zip(STAGES, figures.COLORS, values.T, strict=False):
+            axis.plot(sizes, line, color=color, marker="o", ms=4, label=stage)
+        linear = values[-1, 0] * np.array(sizes) / sizes[-1]
+        axis.plot(sizes, linear, color="grey", linestyle=":", label="in proportion to the reviews")
+        axis.set_xscale("log")
+        axis.set_yscale("log")
+        axis.set_ylim(bottom=values.min() / 2)
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axis.minorticks_off()
+        axis.set_xlabel("reviews")
+        axis.set_ylabel(label)
+        axis.grid(alpha=0.25)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    figure.suptitle("What more reviews take, beside 2 million vectors of 300 numbers")
+    figures.save(figure, path)
+
+
 def in_a_process(work: Callable[..., None], *arguments: object) -> None:
     """Call in a process of its own: a child's peak memory starts at its parent's."""
     process = get_context("spawn").Process(target=work, args=arguments)
@@ -85,15 +116,15 @@ def main() -> None:
         shutil.copytree(ROOT / "stages", root / "stages")
         shutil.copy(ROOT / "params.yaml", root)
         in_a_process(write_vectors, root)
+        sizes, measured = [], []
         for repetitions in REPETITIONS:
             in_a_process(write_reviews, root, repetitions)
             (root / "metrics").mkdir(exist_ok=True)
-            cells = []
-            for stage in STAGES:
-                seconds, peak = measure(root, stage)
-                cells.append(f"{seconds:.1f} s, {peak:.2f} GiB")
-            n_reviews = pq.read_metadata(root / artifacts.REVIEWS).num_rows
-            print(f"| {n_reviews:,} | {' | '.join(cells)} |", flush=True)
+            measured.append([measure(root, stage) for stage in STAGES])
+            sizes.append(pq.read_metadata(root / artifacts.REVIEWS).num_rows)
+            cells = [f"{seconds:.1f} s, {peak:.2f} GiB" for seconds, peak in measured[-1]]
+            print(f"| {sizes[-1]:,} | {' | '.join(cells)} |", flush=True)
+    draw(sizes, np.array(measured), ROOT / "benchmarks/scale.png")
 
 
 if __name__ == "__main__":
