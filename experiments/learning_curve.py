@@ -121,9 +121,10 @@ def regions(table: pd.DataFrame, swept: str) -> list[tuple[int, float, float]]:
 
 def sentence(variant: str, table: pd.DataFrame, swept: str) -> str:
     """Say where `variant` wins, where `learned` does, and where it can't be told."""
+    pair = f"{variant} against {REFERENCE}"
     table = table.dropna(subset=["gap_low"])
     if len(table) < 2:
-        return f"{variant} and {REFERENCE}: too few sizes with an interval."
+        return f"{pair}: too few sizes with an interval."
     first, last = table[swept].iloc[[0, -1]]
     parts, winner = [], None
     cut = regions(table, swept)
@@ -143,12 +144,12 @@ def sentence(variant: str, table: pd.DataFrame, swept: str) -> str:
         parts.append(f"and {where}" if name == winner else f"{name} wins {where}")
         winner = name
     if not parts:
-        return f"{variant} and {REFERENCE}: no difference is certain at any size."
+        return f"{pair}: no difference is certain at any size."
     if any(not sign for sign, *_ in cut):
         between = len(cut) == 3 and cut[0][0] and cut[2][0]
         parts.append("and between them we can't tell" if between else "elsewhere we can't tell")
     cross = " and ".join(f"{at:,.0f}" for at in crossings(table, swept))
-    return ", ".join(parts) + (f" (the lines cross at {cross})." if cross else ".")
+    return f"{pair}: {', '.join(parts)}" + (f" (the lines cross at {cross})." if cross else ".")
 
 
 def draw(table: pd.DataFrame, swept: str, panel: str, path: Path) -> None:
