@@ -9,6 +9,7 @@ share a node's clone, cache and first stages is here.
 import contextlib
 import fcntl
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -298,7 +299,8 @@ def follow(waiting: dict[ray.ObjectRefGenerator, str], done: int) -> Iterator[tu
                 failed += outcome.experiment is None
                 yield name, outcome
                 bar.update()
-            bar.set_postfix(running=len(running), failed=failed)
+            nodes = sum(node["Alive"] for node in ray.nodes())
+            bar.set_postfix(running=len(running), failed=failed, nodes=nodes)
 
 
 def run(points: list[list[str]], address: str, cpus: float, memory: float, gpus: float) -> int:
@@ -322,13 +324,15 @@ def run(points: list[list[str]], address: str, cpus: float, memory: float, gpus:
     waiting = {task.remote(stored, name, settings): name for name, settings in missing.items()}
     ran, failed = defaultdict(Counter), {}
     try:
-        for name, outcome in follow(waiting, len(names) - len(missing)):
-            if outcome.ran:
-                ran[outcome.node].update(outcome.ran)
-            if outcome.experiment is None:
-                failed[name] = outcome.log
-            else:
-                fetch(outcome.experiment, ref_of(commit, name))
+        # Ray's threads print pages when a node is lost; the number of nodes is shown instead.
+        with contextlib.redirect_stdout(io.StringIO()):
+            for name, outcome in follow(waiting, len(names) - len(missing)):
+                if outcome.ran:
+                    ran[outcome.node].update(outcome.ran)
+                if outcome.experiment is None:
+                    failed[name] = outcome.log
+                else:
+                    fetch(outcome.experiment, ref_of(commit, name))
     except KeyboardInterrupt:
         sys.exit(f"interrupted: {len(waiting)} points are left; the same command runs them")
     finally:

@@ -23,7 +23,10 @@ def test_a_node_that_is_killed_loses_no_point(machines, mine, start, run, expect
     wait_for(lambda: machines.processes("stages.train", "second"))
     machines.kill("second")
     wait_for(lambda: not machines.processes("dvc", "second"))
-    finish(sweeping)
+    out, err = finish(sweeping)
+    assert "nodes=3" in err
+    assert "nodes=2" in err
+    assert "raylet" not in out + err
     assert_every_point_once(run, mine, expected)
 
 
