@@ -7,12 +7,13 @@ the test's own; where the system does not allow that, these tests are skipped.
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.conftest import edit_params
+from tests.conftest import PROJECT, edit_params
 from tests.test_pipeline import content, ran
 
 MODULES = {  # of DVC's stages
@@ -50,6 +51,27 @@ if "stages.{module}" in sys.orig_argv:
     setattr(Path, method, and_then_no_more)
 """
 ONCE_IT_HAS_BEGUN = ("params.yaml", "read_text")
+# Memory runs out to the last byte while an output is written.
+NO_MEMORY_AT_ALL = """
+import resource
+from pathlib import Path
+from stages.shared.artifacts import run, whole
+def main():
+    with whole(Path("output")) as folder:
+        folder.mkdir()
+        (folder / "part").touch()
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize(),) * 2)
+        taken = []
+        for size in 1 << 20, 1 << 14, 1 << 10:
+            try:
+                while True:
+                    taken.append(bytearray(size))
+            except MemoryError:
+                pass
+        raise MemoryError
+run(main)
+"""
 # A file vanishes once it opens another one.
 VANISHING = """
 import os, sys
@@ -177,6 +199,14 @@ def test_memory_that_runs_out_is_said_in_one_line(project, run, stage, disturb, 
         assert finished(project) == before
     monkeypatch.delenv("PYTHONPATH")
     assert_mended(project, run, stage, before)
+
+
+@needs_limit
+def test_what_is_half_written_goes_even_without_memory(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
+    done = run(tmp_path, sys.executable, "-c", NO_MEMORY_AT_ALL, check=False)
+    assert_one_line(done, "out of memory")
+    assert [*tmp_path.iterdir()] == []
 
 
 @needs_limit

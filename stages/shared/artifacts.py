@@ -76,6 +76,7 @@ OF_MEMORY = re.compile(
 SECRET = re.compile(r"(?<=:/)(/?)[^/?#\s]*@|(?<=[?&])([^=&#\s]*=)[^&#\s'\"]+")
 MEND = ": dvc checkout restores it, dvc repro makes it"
 OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
+TO_REMOVE = 1 << 20  # bytes of memory, of which listing a folder alone takes 32 KiB
 SMALL, MOST_EXPANSION = 64 << 20, 50  # aclImdb's archive holds 6 times its size
 
 
@@ -150,12 +151,14 @@ def whole(path: Path) -> Iterator[Path]:
     partial = path.with_name(path.name + ".partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     remove(partial)
+    reserve = bytearray(TO_REMOVE)
     try:
         yield partial
         if path.is_dir():
             shutil.rmtree(path)
         partial.replace(path)
     finally:
+        del reserve  # removing takes memory too, and it may have run out
         remove(partial)
 
 
