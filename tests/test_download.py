@@ -21,8 +21,8 @@ import pytest
 from stages import download
 from stages.shared import artifacts
 from stages.shared.artifacts import InputError, packaged_file
-from stages.sources import own_reviews, reviews
-from tests import test_reviews, test_vectors
+from stages.sources import labelled, reviews
+from tests import test_reviews, test_tables, test_vectors
 from tests.conftest import PROJECT, edit_params
 
 SHARED = PROJECT.parent / "shared/data/aclImdb.tar.gz"
@@ -212,7 +212,7 @@ def test_reviews_and_vectors_land_from_urls_and_a_changed_file_is_noticed(
 @pytest.mark.parametrize(
     ("source", "make", "what"),
     [
-        ("table", lambda path: test_reviews.write(path / "a.csv", test_reviews.a_frame()), 20),
+        ("table", lambda path: test_tables.write(path / "a.csv", test_tables.a_frame()), 20),
         ("folder", lambda path: path, 260),
         ("aclimdb", lambda path: path, 260),
         ("keras-imdb", lambda path: test_reviews.save_npz(path / "a.npz", test_reviews.INDICES), 8),
@@ -232,7 +232,7 @@ def test_every_source_lands_from_parameters_alone(
     land(what_of, monkeypatch)
     if what_of == "reviews":
         table = pq.read_table("data/raw/reviews.parquet")
-        assert table.schema.equals(own_reviews.SCHEMA)
+        assert table.schema.equals(labelled.SCHEMA)
         assert table.num_rows == what
     else:
         assert np.load("data/raw/vectors/matrix.npy").shape == (what, 4)

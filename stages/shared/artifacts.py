@@ -41,6 +41,7 @@ PREDICTIONS = Path("data/predictions/test.parquet")
 REPORT_TABLES = Path("data/report")
 
 COVERAGE = Path("metrics/coverage.json")
+DATA = Path("metrics/data.json")
 EVALUATION = Path("metrics/evaluation.json")
 TRAINING = Path("metrics/training")
 HISTORY = Path("metrics/history.csv")

@@ -1,5 +1,6 @@
 """The schema of params.yaml: every key, its type and its range."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -13,7 +14,7 @@ MOST = 2**31 - 1  # rows and indices are int32
 PositiveInt = Annotated[int, Field(ge=1, le=MOST)]
 Width = Annotated[int, Field(ge=1, le=100_000)]  # of a vector or a sequence
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-# YAML 1.1, as PyYAML reads it, takes 1e-3 for text; DVC, which reads YAML 1.2, for a number.
+Character = Annotated[str, Field(min_length=1, max_length=1)]
 Rate = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False, strict=False)]
 # Where a source is published, and the SHA-256 of what lies there.
 OFFICIAL = {
@@ -30,6 +31,30 @@ OFFICIAL = {
         "617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb",
     ),
 }
+
+
+class Loader(yaml.SafeLoader):
+    """Reads YAML 1.2, as DVC does, where PyYAML reads 1.1: `no` and `on` are texts, 1e-3 a number.
+
+    Of the core schema (YAML 1.2.2, 10.3.2) without numbers that begin with a zero.
+    """
+
+    yaml_implicit_resolvers = {}  # noqa: RUF012
+
+
+for tag, pattern, first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?(0|[1-9][0-9]*)", list("-+0123456789")),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
+    (
+        "float",
+        r"[-+]?([0-9]+[eE][-+]?[0-9]+|\.(inf|Inf|INF))|\.(nan|NaN|NAN)",
+        list("-+.0123456789"),
+    ),
+    ("merge", "<<", ["<"]),
+):
+    Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(f"^(?:{pattern})$"), first)
 
 
 class Section(BaseModel):
@@ -67,14 +92,22 @@ class Source(Section):
 
 
 class ReviewSource(Source):
-    """`text`, `label`, `split` and `group` name columns; `positive` is the label that becomes 1."""
+    """`text`, `label`, `split` and `group` name columns; `positive` is the label that becomes 1.
+
+    `separator`, `quote`, `escape` and `encoding` say how a table is written; None: found out.
+    """
 
     source: Literal["imdb-package", "aclimdb", "keras-imdb", "table", "folder"]
     text: str
     label: str
     split: str | None
     group: str | None
-    positive: str | Annotated[float, Field(ge=-MOST, le=MOST)] | None
+    separator: Character | None
+    quote: Character | Literal[""] | None
+    escape: Character | Literal[""] | None
+    encoding: str | None
+    positive: str | bool | Annotated[float, Field(ge=-MOST, le=MOST)] | None
+    duplicates: Literal["keep", "drop"]
     test_fraction: Annotated[float, Field(gt=0, lt=1)]
     split_seed: Annotated[int, Field(ge=0, le=MOST)]
 
@@ -177,7 +210,7 @@ class Params(Section):
 def load(path: Path = artifacts.PARAMS) -> Params:
     """Read and validate params.yaml; raises InputError: the key, its value and what is right."""
     try:
-        return Params.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Params.model_validate(yaml.load(path.read_text(encoding="utf-8"), Loader))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
     except yaml.YAMLError as error:

@@ -18,7 +18,9 @@ from tqdm import tqdm
 
 from stages.shared.artifacts import InputError, check_expansion, packaged_file, reading_input
 from stages.shared.params import ReviewSource
-from stages.sources.own_reviews import SCHEMA, folder, table
+from stages.sources.folders import folder
+from stages.sources.labelled import SCHEMA
+from stages.sources.tables import table
 
 TEST_FIFTH = 5  # the last 1 / 5 of each label is the test split of the package, which has none
 ACL_MEMBER = re.compile(r"(?:^|/)(train|test)/(neg|pos)/(\d+_\d+\.txt)$")

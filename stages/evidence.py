@@ -1,0 +1,45 @@
+"""What keeps a comparison from being an answer: each doubt is a sentence without its full stop.
+
+A gap between two variants can be measured whatever they were given. It answers the question only
+if pretrained vectors met the text, if both variants tell texts apart, and if enough texts of each
+class were tested on.
+"""
+
+LEAST_TOKENS = 0.2  # of the train split's tokens that must have a pretrained vector
+FEW_TOKENS = 0.8  # below which a warning is due: English text has 0.95 and more in GloVe
+LEAST_TEXTS = 30  # of each class in the test split
+LEAST_OTHERS = 0.1  # of the texts outside the most frequent class; so many must be called so
+
+
+def doubts(
+    variant: str, vectors: str, reference: str, evaluation: dict, coverage: dict, data: dict
+) -> list[str]:
+    """List what keeps the gap between a variant and the reference from being an answer.
+
+    `vectors` is what the variant starts from; evaluation, coverage and data as in metrics/.
+    """
+    found = []
+    if vectors in ("glove", "adapted") and coverage["share_of_tokens"] < LEAST_TOKENS:
+        found.append(
+            f"only {coverage['share_of_tokens']:.1%} of the train split's words have a pretrained"
+            " vector"
+        )
+    found += [
+        f"`{name}` gives nearly every text the same label"
+        for name in (reference, variant)
+        if says_one_class(evaluation[name]["largest_share"], data["test"])
+    ]
+    found += [
+        f"the test split has only {count:,} texts labelled {label}"
+        for label, count in zip(data["labels"], data["test"], strict=True)
+        if count < LEAST_TEXTS
+    ]
+    return found
+
+
+def says_one_class(largest_share: float, counts: list[int]) -> bool:
+    """Tell whether so large a share of all predictions says next to nothing of the other classes.
+
+    `counts` are the texts of each class; of those outside the largest, LEAST_OTHERS must be named.
+    """
+    return 1 - largest_share < LEAST_OTHERS * (1 - max(counts) / sum(counts))
