@@ -13,25 +13,26 @@ MOST_CHARACTERS = 800  # of a review that is shown
 
 
 def disagreements(
-    labels: np.ndarray, learned: np.ndarray, pretrained: np.ndarray, n_each: int
+    labels: np.ndarray, learned: np.ndarray, other: np.ndarray, name: str, n_each: int
 ) -> pd.DataFrame:
-    """Find the reviews on which two variants disagree most, `n_each` of each kind at most.
+    """Find the reviews on which `learned` and another disagree most, `n_each` of each kind at most.
 
-    Returns kind, review, label, learned, pretrained: the latter two are means over the repeats.
+    `name` is the other's. Returns kind, review, label, learned, other: the latter two are means
+    over the repeats.
     """
     table = pd.DataFrame(
         {
             "review": np.arange(len(labels)),
             "label": labels,
             "learned": learned.mean(axis=0),
-            "pretrained": pretrained.mean(axis=0),
+            "other": other.mean(axis=0),
         }
     )
-    right = {name: (table[name] > 0.5) == table["label"] for name in ("learned", "pretrained")}
-    apart = (table["learned"] - table["pretrained"]).abs().sort_values(ascending=False).index
+    right = {column: (table[column] > 0.5) == table["label"] for column in ("learned", "other")}
+    apart = (table["learned"] - table["other"]).abs().sort_values(ascending=False).index
     kinds = {
-        "pretrained right, learned wrong": right["pretrained"] & ~right["learned"],
-        "learned right, pretrained wrong": right["learned"] & ~right["pretrained"],
+        f"{name} right, learned wrong": right["other"] & ~right["learned"],
+        f"learned right, {name} wrong": right["learned"] & ~right["other"],
     }
     parts = {kind: table.loc[apart[chosen[apart]][:n_each]] for kind, chosen in kinds.items()}
     return pd.concat(parts, names=["kind"]).reset_index("kind").round(4)

@@ -3,11 +3,14 @@
 In:  data/models/ and metrics/training/, and what they were trained and are tested on.
 Out: data/predictions/test.parquet: variant, repeat, review, label, probability.
      metrics/evaluation.json, and for plots history.csv, roc.csv, confusion.csv and figures/.
-     data/report/: what lies under the report, a table each; metrics/report.md and report.html.
+     metrics/data.json: what was compared on, the texts of each label in each split.
+     data/report/: what lies under the report, a table each; metrics/report.md and report.html;
+     metrics/answer.txt: its answer in a few lines.
 Parameters: all; the report lists them.
 """
 
 import json
+import math
 from functools import cache, partial
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from sklearn import metrics
 from tqdm import tqdm
 
 from stages import errors, figures, report, words
+from stages.figures import are_drawable
 from stages.model import build_model
 from stages.report import REFERENCE
 from stages.shared import artifacts, params
@@ -34,15 +38,19 @@ ROC_POINTS = 101  # false positive rates, evenly spaced, at which a mean ROC is 
 
 
 def score(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
-    """Score the repeats of a variant, one row each: accuracy, log_loss and roc_auc.
+    """Score the repeats of a variant, one row each, a column for each metric.
 
-    labels (n_reviews,) int8; probabilities (n_repeats, n_reviews) float32.
+    These are accuracy, balanced_accuracy, log_loss, roc_auc, and largest_share: of the
+    predictions, the share of the label that is predicted most. labels (n_reviews,) int8;
+    probabilities (n_repeats, n_reviews) float32.
     """
     return pd.DataFrame(
         {
             "accuracy": metrics.accuracy_score(labels, repeat > 0.5),
+            "balanced_accuracy": metrics.balanced_accuracy_score(labels, repeat > 0.5),
             "log_loss": metrics.log_loss(labels, repeat),
             "roc_auc": metrics.roc_auc_score(labels, repeat),
+            "largest_share": np.bincount(repeat > 0.5).max() / len(labels),
         }
         for repeat in probabilities.astype(np.float64)
     )
@@ -64,14 +72,16 @@ def compare(
     """
     gap, low, high = paired_interval((probabilities > 0.5) == labels, (reference > 0.5) == labels)
     pooled = ((of.mean(axis=0) > 0.5) == labels for of in (probabilities, reference))
-    row = rounded({"accuracy": gap, "accuracy_low": low, "accuracy_high": high})
+    # Of many reviews an interval may be narrower than the last of DIGITS.
+    digits = DIGITS if low is None else max(DIGITS, 1 - math.floor(math.log10(high - low)))
+    row = rounded({"accuracy": gap, "accuracy_low": low, "accuracy_high": high}, digits)
     return row | {"mcnemar_p": float(f"{mcnemar(*pooled):.2g}")}
 
 
-def rounded(row: dict[str, float | None]) -> dict[str, float | None]:
-    """Round what is a number to DIGITS."""
+def rounded(row: dict[str, float | None], digits: int = DIGITS) -> dict[str, float | None]:
+    """Round what is a number."""
     return {
-        key: value if value is None else round(float(value), DIGITS) for key, value in row.items()
+        key: value if value is None else round(float(value), digits) for key, value in row.items()
     }
 
 
@@ -153,10 +163,27 @@ def predictions_table(labels: np.ndarray, probabilities: dict[str, np.ndarray]) 
     return pa.concat_tables(parts).unify_dictionaries()
 
 
-def read_words() -> np.ndarray:
-    """Read the word of each row of a matrix, padding first: (n_words + 1,) of str."""
+def read_words(num_words: int) -> np.ndarray:
+    """Read the words kept, padding first: (num_words,) of str, fewer if there are no more words."""
     with reading(artifacts.VOCABULARY):
-        return np.array(["", *pq.read_table(artifacts.VOCABULARY)["word"].to_pylist()], object)
+        kept = pq.read_table(artifacts.VOCABULARY)["word"].slice(0, num_words - 1)
+    return np.array(["", *kept.to_pylist()], object)
+
+
+def describe_data(
+    source: params.ReviewSource, train_labels: np.ndarray, test_labels: np.ndarray
+) -> dict[str, object]:
+    """Say what a comparison is made on: name, labels, texts of each in each split, equal texts.
+
+    Both arrays are (n_reviews,) int8; what `download` counted is in the metadata of its table.
+    """
+    with reading(artifacts.REVIEWS):
+        metadata = pq.read_schema(artifacts.REVIEWS).metadata
+    names = json.loads(metadata[b"labels"])
+    counts = (np.bincount(labels, minlength=len(names)) for labels in (train_labels, test_labels))
+    train, test = (count.tolist() for count in counts)
+    data = {"name": source.name, "labels": names, "train": train, "test": test}
+    return data | json.loads(metadata[b"equal_texts"])
 
 
 def read_texts() -> pa.ChunkedArray:
@@ -187,10 +214,21 @@ def predict_all(settings: params.Params, sequences: np.ndarray) -> dict[str, np.
     return probabilities
 
 
+def caption(data: dict) -> str:
+    """Name the data in a figure; labels that its font can't write are left out."""
+    labels = f", labels {' and '.join(data['labels'])}" if are_drawable(data["labels"]) else ""
+    name = data["name"] if are_drawable(data["name"]) else "own texts"
+    train, test = (sum(data[split]) for split in ("train", "test"))
+    return f"{name}: {train:,} reviews to train on, {test:,} to test on{labels}"
+
+
 def tables_of_errors(
     labels: np.ndarray, probabilities: dict[str, np.ndarray], texts: pa.ChunkedArray
 ) -> dict[str, pd.DataFrame]:
-    """Tabulate calibration, accuracy by length and, of the usual two, where they disagree."""
+    """Tabulate calibration, accuracy by length, and where the reference and another disagree.
+
+    The other is `pretrained`, or the first there is.
+    """
     n_words = pc.list_value_length(pc.utf8_split_whitespace(texts)).to_numpy()
     tables = {
         "calibration": by_variant(
@@ -200,11 +238,13 @@ def tables_of_errors(
             {name: errors.by_length(n_words, labels, rows) for name, rows in probabilities.items()}
         ),
     }
-    if "pretrained" in probabilities:
-        pair = probabilities[REFERENCE], probabilities["pretrained"]
-        shown = errors.disagreements(labels, *pair, REVIEWS_SHOWN)
+    others = [name for name in probabilities if name != REFERENCE]
+    if others:
+        name = "pretrained" if "pretrained" in others else others[0]
+        pair = probabilities[REFERENCE], probabilities[name]
+        shown = errors.disagreements(labels, *pair, name, REVIEWS_SHOWN)
         shown["text"] = [errors.ending(texts[row].as_py()) for row in shown["review"]]
-        tables["disagreements"] = shown
+        tables["disagreements"] = by_variant({name: shown})
     return tables
 
 
@@ -218,7 +258,9 @@ def main() -> None:
         train_labels = np.load(artifacts.split("train") / "labels.npy")
     with reading(artifacts.COVERAGE):
         coverage = json.loads(artifacts.COVERAGE.read_text("utf-8"))
-    names, texts, matrices = read_words(), read_texts(), words.read_matrices(settings)
+    data = describe_data(settings.download.reviews, train_labels, labels)
+    names, texts = read_words(settings.tokenize.num_words), read_texts()
+    matrices = words.read_matrices(settings, len(names))
 
     probabilities = predict_all(settings, sequences)
     scores = {name: score(labels, rows) for name, rows in probabilities.items()}
@@ -228,9 +270,12 @@ def main() -> None:
         for name, rows in probabilities.items()
         if name != REFERENCE
     }
+    evaluation |= rounded({"majority": (labels == np.bincount(train_labels).argmax()).mean()})
     histories = {name: read_history(artifacts.training(name)) for name in settings.variants}
     telling = words.telling_words(train_sequences, train_labels, settings.tokenize.num_words)
+    places, pictured, positive = words.picture(matrices, telling, names)
     tables = {
+        "pictured": pd.DataFrame({"word": pictured}),
         "neighbours": by_variant(words.neighbours(matrices, telling, names)),
         "moved": by_variant(words.moved(matrices, names)),
     } | tables_of_errors(labels, probabilities, texts)
@@ -249,24 +294,30 @@ def main() -> None:
         folder.mkdir()
         for measure in ("accuracy", "loss"):
             figures.history(histories, measure, folder / f"{measure}.png")
-        figures.comparison(scores, evaluation["gap"], folder / "comparison.png")
-        figures.words(*words.picture(matrices, telling, names), folder / "words.png")
+        figures.comparison(
+            scores, evaluation["gap"], evaluation["majority"], caption(data),
+            folder / "comparison.png",
+        )  # fmt: skip
+        figures.words(places, pictured, positive, data["labels"], folder / "words.png")
         for name, draw in (("calibration", figures.calibration), ("lengths", figures.lengths)):
             draw(dict(iter(tables[name].groupby("variant", sort=False))), folder / f"{name}.png")
     with whole(artifacts.REPORT_TABLES) as folder:
         folder.mkdir()
         for name, table in tables.items():
             table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
-    accounts = {"train_reviews": len(train_labels), "test_reviews": len(labels)}
-    page = report.markdown(settings, evaluation, coverage, accounts, tables)
+    page = report.markdown(settings, evaluation, coverage, data, tables)
+    answer = report.terminal(page)
     for path, content in (
         (artifacts.REPORT, page),
         (artifacts.REPORT.with_suffix(".html"), report.html(page, artifacts.REPORT.parent)),
+        (artifacts.ANSWER, answer),
     ):
         with whole(path) as unfinished:
             unfinished.write_text(content, encoding="utf-8")
+    write_json(artifacts.DATA, data)
     write_json(artifacts.EVALUATION, evaluation)
+    print(answer)
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, __doc__)

@@ -21,19 +21,21 @@ def doubts(
     found = []
     if vectors in ("glove", "adapted") and coverage["share_of_tokens"] < LEAST_TOKENS:
         found.append(
-            f"only {coverage['share_of_tokens']:.1%} of the train split's words have a pretrained"
-            " vector"
+            f"only {100 * coverage['share_of_tokens']:.1f} % of the train split's words have a"
+            " pretrained vector"
         )
     found += [
-        f"`{name}` gives nearly every text the same label"
+        f"{name} gives nearly every text the same label"
         for name in (reference, variant)
         if says_one_class(evaluation[name]["largest_share"], data["test"])
     ]
-    found += [
-        f"the test split has only {count:,} texts labelled {label}"
-        for label, count in zip(data["labels"], data["test"], strict=True)
-        if count < LEAST_TEXTS
-    ]
+    counts = zip(data["labels"], data["test"], strict=True)
+    few = [f"{count} labelled {label}" for label, count in counts if count < LEAST_TEXTS]
+    if few:
+        found.append(
+            f"a verdict takes {LEAST_TEXTS} test texts of each label, and there are only"
+            f" {' and '.join(few)}"
+        )
     return found
 
 

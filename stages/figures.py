@@ -1,6 +1,9 @@
 """Figures, drawn with matplotlib; each function takes tables and writes one PNG."""
 
 import os
+import unicodedata
+from collections.abc import Iterable
+from functools import cache
 from itertools import cycle
 from pathlib import Path
 
@@ -13,7 +16,10 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import textalloc
+from matplotlib import font_manager
 
+matplotlib.rcParams["text.parse_math"] = False  # a $ in a word is a dollar
 # Okabe and Ito (2008): safe for colour-blind
 COLORS = TRAIN_COLOR, VALIDATION_COLOR, *_ = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
 DPI = 100
@@ -52,8 +58,13 @@ def history(histories: dict[str, pd.DataFrame], measure: str, path: Path) -> Non
     save(figure, path)
 
 
-def comparison(scores: dict[str, pd.DataFrame], gap: dict[str, dict], path: Path) -> None:
-    """Draw the test accuracy of every repeat by variant, lines joining what was paired."""
+def comparison(
+    scores: dict[str, pd.DataFrame], gap: dict[str, dict], majority: float, data: str, path: Path
+) -> None:
+    """Draw the test accuracy of every repeat by variant, lines joining what was paired.
+
+    `majority` is the accuracy of always predicting one label; `data` says what was compared on.
+    """
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.4), layout="constrained")
     accuracy = pd.DataFrame({name: table["accuracy"] for name, table in scores.items()})
     positions = np.arange(accuracy.shape[1])
@@ -63,12 +74,14 @@ def comparison(scores: dict[str, pd.DataFrame], gap: dict[str, dict], path: Path
     left.hlines(
         accuracy.mean(), positions - 0.2, positions + 0.2, TRAIN_COLOR, linewidth=3, label="mean"
     )
-    left.axhline(0.5, color="black", linewidth=0.8, linestyle=":", label="chance")
+    left.axhline(
+        majority, color="black", linewidth=0.8, linestyle=":", label="always the same label"
+    )
     left.set_xticks(positions, accuracy.columns)
     left.set_xlim(-0.5, len(positions) - 0.5)
     left.set_ylabel("accuracy on the test split")
     left.set_title("Accuracy")
-    left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=3, fontsize="small")
+    left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=2, fontsize="small")
     for position, row in enumerate(gap.values()):
         if row["accuracy_low"] is not None:
             right.plot(
@@ -82,7 +95,7 @@ def comparison(scores: dict[str, pd.DataFrame], gap: dict[str, dict], path: Path
     right.set_title("Gap")
     for axis in (left, right):
         axis.grid(alpha=0.25)
-    figure.suptitle("Test accuracy by start of the embedding")
+    figure.suptitle(f"Test accuracy by start of the embedding\n{data}")
     save(figure, path)
 
 
@@ -90,38 +103,65 @@ def words(
     places: dict[str, tuple[np.ndarray, np.ndarray]],
     names: list[str],
     positive: np.ndarray,
+    classes: list[str],
     path: Path,
 ) -> None:
     """Draw words before and after training, a column per variant: (n_words, 2) each.
 
-    `positive`, (n_words,) bool, are the words that speak for label 1.
-    """  # fmt: skip
+    `positive`, (n_words,) bool, are the words that speak for label 1; `classes` are the names of
+    both labels. Words in a script that the font lacks are numbered from 1, labels from 0.
+    """
     figure, axes = plt.subplots(
         2, len(places), figsize=(4.4 * len(places) + 0.4, 8.4), squeeze=False, layout="constrained"
     )
+    colors = np.where(positive, TRAIN_COLOR, VALIDATION_COLOR).tolist()
     for column, (variant, phases) in zip(axes.T, places.items(), strict=True):
         for axis, phase, points in zip(column, ("before", "after"), phases, strict=True):
-            for of, color in ((positive, TRAIN_COLOR), (~positive, VALIDATION_COLOR)):
-                axis.scatter(*points[of].T, color=color, s=9)
-            for name, (x, y), of_positive in zip(names, points, positive, strict=True):
-                axis.annotate(
-                    name, (x, y), (2, 2), textcoords="offset points", fontsize="small",
-                    color=TRAIN_COLOR if of_positive else VALIDATION_COLOR,
-                )  # fmt: skip
+            axis.scatter(*points.T, color=colors, s=9)
             axis.set_title(f"{variant}, {phase} training")
             axis.set_xlabel("first principal component")
             axis.set_ylabel("second principal component")
             axis.margins(0.12)
+            axis.locator_params(nbins=6)
             axis.grid(alpha=0.25)
     handles = [
         plt.Line2D([], [], color=color, marker="o", linestyle="", markersize=4)
         for color in (TRAIN_COLOR, VALIDATION_COLOR)
     ]
-    figure.legend(
-        handles, ["speaks for label 1", "speaks for label 0"], loc="outside lower center", ncols=2
-    )
+    called = classes if are_drawable(classes) else ["label 0", "label 1"]
+    speakers = [f"speaks for {name}" for name in reversed(called)]
+    figure.legend(handles, speakers, loc="outside lower center", ncols=2)
     figure.suptitle("Vectors of the most telling words (repeat 0)")
+    labels = names if are_drawable(names) else [str(i) for i in range(1, len(names) + 1)]
+    for column, phases in zip(axes.T, places.values(), strict=True):
+        for axis, points in zip(column, phases, strict=True):
+            label(axis, points, labels, colors)
     save(figure, path)
+
+
+def label(axis: plt.Axes, points: np.ndarray, texts: list[str], colors: list[str]) -> None:
+    """Write a text beside each of (n, 2) points so that none is over another."""
+    if len(texts):
+        textalloc.allocate(
+            axis, *points.T, texts, *(None, *points.T), textsize=8, textcolor=colors,
+            linecolor=colors, linewidth=0.5, max_distance=0.5,
+        )  # fmt: skip
+
+
+@cache
+def characters() -> frozenset[int]:
+    """The characters that the font of the figures has, and that stand from left to right."""
+    font = font_manager.get_font(font_manager.findfont("DejaVu Sans"))
+    return frozenset(
+        code
+        for code in font.get_charmap()
+        if unicodedata.bidirectional(chr(code)) not in ("R", "AL")
+    )
+
+
+def are_drawable(texts: Iterable[str]) -> bool:
+    """Tell whether the font of the figures has all characters of these texts."""
+    return all(ord(character) in characters() for text in texts for character in text)
 
 
 def calibration(tables: dict[str, pd.DataFrame], path: Path) -> None:

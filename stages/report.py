@@ -5,14 +5,21 @@ What words a review or a file of vectors holds is anybody's text: `plain` makes 
 
 import base64
 import json
+import math
 import re
+import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 from markdown_it import MarkdownIt
 
+from stages import evidence
+from stages.figures import are_drawable
 from stages.shared import params
 
+COLUMNS = 80  # of a terminal
+MANY_EQUAL = 0.01  # of the test split, from which on equal texts are worth a warning
 REFERENCE = "learned"
 TITLE = "Do pretrained word vectors beat an embedding learned on the spot?"
 VECTORS = {
@@ -50,10 +57,21 @@ h1 + p { max-width: none; margin: 0 0 2rem; padding: 1.1rem 1.4rem; border-radiu
   font-size: clamp(1.05rem, 2.4vw, 1.3rem); }
 h2 { margin: 3.5rem 0 .75rem; padding-top: 1.25rem; border-top: 1px solid var(--line);
   font-size: 1.5rem; line-height: 1.3; }
-p:has(> img) { max-width: none; }
+p:has(img) { max-width: none; }
 img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
+.figure { display: block; overflow-x: auto; cursor: zoom-in; }
+.figure input { position: absolute; opacity: 0; }
+.figure :focus-visible + img { outline: 2px solid var(--accent); }
+.figure :checked + img { max-width: none; cursor: zoom-out; }
+.figure img + span { display: none; color: var(--quiet); font-size: .85rem; }
+@media (max-width: 48rem) { .figure img + span { display: block; } }
 code { font: .92em ui-monospace, monospace; color: var(--accent); }
-.table { overflow-x: auto; margin-block: 1rem 1.5rem; }
+/* The shadow at a side says that there is more; the paper in front of it moves with the table. */
+.table { overflow-x: auto; margin-block: 1rem 1.5rem; background:
+  linear-gradient(90deg, var(--paper) 40%, transparent) 0 / 3rem 100% no-repeat local,
+  linear-gradient(-90deg, var(--paper) 40%, transparent) 100% / 3rem 100% no-repeat local,
+  linear-gradient(90deg, #0004, transparent) 0 / 1rem 100% no-repeat scroll,
+  linear-gradient(-90deg, #0004, transparent) 100% / 1rem 100% no-repeat scroll; }
 table { border-collapse: collapse; font-size: .93rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .45rem .8rem; text-align: left; vertical-align: top; overflow-wrap: normal;
   border-bottom: 1px solid var(--line); }
@@ -61,13 +79,18 @@ th { color: var(--quiet); font-weight: 600; border-bottom-width: 2px; }
 td:first-child { white-space: nowrap; }
 td:not([style]) + td:not([style]) { min-width: 8.5rem; }
 details td:not([style]) + td:not([style]) { min-width: 13rem; }
-[style*=right] { white-space: nowrap; }
+td[style*=right] { white-space: nowrap; }
 blockquote { margin: 1.25rem 0; padding: .1rem 1.2rem; border-left: .25rem solid var(--line); }
 details { margin: .6rem 0; border: 1px solid var(--line); border-radius: .5rem; }
 details > :not(summary) { margin-left: 1.1rem; margin-right: 1.1rem; }
 summary { padding: .7rem 1.1rem; cursor: pointer; font-weight: 600; }
 details[open] > summary { border-bottom: 1px solid var(--line); }
 """
+# A box that can be ticked opens a picture in its full size, without a script.
+FIGURE = (
+    r'<label class="figure"><input type="checkbox" aria-label="full size">\g<0>'
+    "<span>Tap the picture for its full size.</span></label>"
+)
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -88,62 +111,123 @@ def markdown(
     settings: params.Params,
     evaluation: dict,
     coverage: dict,
-    accounts: dict,
+    data: dict,
     tables: dict[str, pd.DataFrame],
 ) -> str:
     """Write the page; a table that is missing or empty leaves out what it is about.
 
-    evaluation and coverage as in metrics/; accounts: train_reviews and test_reviews, both counts.
-    tables:
+    evaluation, coverage and data as in metrics/. tables:
+    - pictured: word, in the order of their numbers in the picture of the vectors;
     - neighbours: variant, matrix (initial or trained), word, neighbours;
     - moved: variant, word, distance (cosine, from initial to trained), before, after;
-    - disagreements: kind, review (row of the test split), label, text, and the probabilities of
-      label 1 as learned and pretrained;
+    - disagreements: variant, kind, review (row of the test split), label, text, and the
+      probabilities of label 1 that `learned` and the variant, `other`, gave;
+    - calibration: variant, predicted, positive;
     - lengths: variant, words_from, words_to, reviews, accuracy.
     """
     tables = {name: table for name, table in tables.items() if len(table)}
     blocks = [
         f"# {TITLE}",
-        answer(settings, evaluation, accounts["test_reviews"]),
-        *results(settings, evaluation, accounts),
+        answer(settings, evaluation, coverage, data),
+        *(f"**Warning:** {text}" for text in warnings(coverage, data)),
+        *results(settings, evaluation, data),
         *training(settings),
         *words(settings, tables),
-        *errors(tables),
+        *errors(tables, data["labels"]),
+        *calibration(tables, data["labels"]),
         *lengths(tables),
-        *origin(settings, coverage, accounts),
+        *origin(settings, coverage, data),
     ]
     return "\n\n".join(blocks) + "\n"
 
 
-def answer(settings: params.Params, evaluation: dict, test_reviews: int) -> str:
-    """Answer in two sentences: who beats whom and how sure that is, and how good the best one is.
+def terminal(page: str) -> str:
+    """Cut from a page what stands above its first section, as plain text for a terminal."""
+    text = page.partition("\n## ")[0].partition("\n\n")[2]
+    text = re.sub(r"\\([^A-Za-z0-9\s])|\*\*|`", r"\1", text)
+    blocks = [textwrap.fill(block, COLUMNS) for block in text.split("\n\n")]
+    return "\n\n".join([*blocks, "The report: metrics/report.html"]) + "\n"
 
-    Yes or no is said of the variants that start from pretrained vectors, unless one draw is all.
+
+def answer(settings: params.Params, evaluation: dict, coverage: dict, data: dict) -> str:
+    """Answer the question, say how sure that is, and how good the best variant is.
+
+    Yes or no is said of the variants that start from pretrained vectors, unless one draw is all
+    or there are doubts about what was measured.
     """
     others = [name for name in settings.variants if name != REFERENCE]
     gaps = {name: evaluation["gap"][f"{name}-{REFERENCE}"] for name in others}
+    pretrained = [name for name in others if settings.variants[name].vectors != "random"]
     samples = f"{settings.train.samples:,} labelled reviews"
+    doubts = {}  # in order, each once
+    for name in pretrained or others:
+        vectors = settings.variants[name].vectors
+        found = evidence.doubts(name, vectors, REFERENCE, evaluation, coverage, data)
+        doubts |= dict.fromkeys(found)
     if not gaps:
         first = f"Only `{REFERENCE}` was trained, on {samples}, so there is nothing to compare."
+    elif doubts:
+        measured = listed(measurement(name, gap, name == others[0]) for name, gap in gaps.items())
+        first = (
+            f"**No verdict:** {listed(map(plain, doubts))}. What was measured, with {samples}, is"
+            f" no answer: {measured}."
+        )
     else:
-        pretrained = [name for name in others if settings.variants[name].vectors != "random"]
         short = short_answer({sign(gaps[name]) for name in pretrained})
-        *clauses, last = [clause(name, gap, name == others[0]) for name, gap in gaps.items()]
-        clauses = f"{', '.join(clauses)}, and {last}" if clauses else last
+        clauses = listed(clause(name, gap, name == others[0]) for name, gap in gaps.items())
         if settings.train.repeats > 1:
             first = f"with {samples}, {clauses}."
         else:
             first = f"with one draw of {samples}, {clauses}, which says nothing about other draws."
         first = f"**{short}:** {first}" if short else first[0].upper() + first[1:]
+    return f"{first} {quality(settings, evaluation, data)}"
 
+
+def quality(settings: params.Params, evaluation: dict, data: dict) -> str:
+    """Say how good the most accurate variant is, beside what needs no model."""
     best = max(settings.variants, key=lambda name: evaluation[name]["accuracy"])
-    accuracy, area = evaluation[best]["accuracy"], evaluation[best]["roc_auc"]
+    area = evaluation[best]["roc_auc"]
     grade = next(grade for least, grade in GRADES if area > least or not least)
+    frequent = plain(data["labels"][data["train"].index(max(data["train"]))])
     return (
-        f"{first} The most accurate, `{best}`, labels {100 * accuracy:.1f} % of the "
-        f"{test_reviews:,} test reviews right and ranks a positive one above a negative one in "
+        f"The most accurate, `{best}`, labels {share(evaluation[best]['accuracy'])} of the "
+        f"{sum(data['test']):,} test reviews right, where always saying {frequent} is right for "
+        f"{share(evaluation['majority'])}. It ranks a positive one above a negative one in "
         f"{100 * area:.0f} % of pairs (ROC AUC), {grade}."
     )
+
+
+def share(value: float) -> str:
+    """Write a share in percent."""
+    return f"{100 * value:.1f} %"
+
+
+def listed(parts: Iterable[str]) -> str:
+    """Join clauses with commas, and the last one with "and"."""
+    *parts, last = parts
+    return f"{', '.join(parts)}, and {last}" if parts else last
+
+
+def warnings(coverage: dict, data: dict) -> list[str]:
+    """List what a reader must know before the answer."""
+    found = [plain(warning) for warning in coverage["warnings"]]
+    if data["test_in_train"] >= MANY_EQUAL * sum(data["test"]):
+        found.append(equal_texts(data)[0])
+    return found
+
+
+def equal_texts(data: dict) -> list[str]:
+    """Say which texts occur twice, if any do."""
+    found = []
+    if n := data["test_in_train"]:
+        found.append(
+            f"{share(n / sum(data['test']))} of the test split's reviews ({n:,}) are in the train"
+            " split too, but for capitals and white space. Of these a model may know the answer:"
+            " `download.reviews.duplicates: drop` leaves them out of the train split."
+        )
+    if n := data["two_labels"]:
+        found.append(f"{n:,} {'reviews have' if n > 1 else 'review has'} both labels.")
+    return found
 
 
 def sign(gap: dict[str, float | None]) -> int | None:
@@ -164,13 +248,10 @@ def short_answer(signs: set[int | None]) -> str:
 def clause(name: str, gap: dict[str, float | None], first: bool) -> str:
     """Say how a variant compares with the reference; the first one to do so names the units."""
     accuracy, low, high = (gap[key] for key in ("accuracy", "accuracy_low", "accuracy_high"))
-    unit, interval = (" points of test accuracy", "95 % interval ") if first else (" points", "")
+    unit, interval = units(first)
     match sign(gap):
-        case None if not accuracy:
-            return f"`{name}` reads the same test accuracy as `{REFERENCE}`"
         case None:
-            side = "above" if accuracy > 0 else "below"
-            return f"`{name}` reads {points(abs(accuracy))}{unit} {side} `{REFERENCE}`"
+            return measurement(name, gap, first)
         case 0:
             span = f"{interval}{points(low)} to {points(high)}{unit}"
             return f"`{name}` can't be told apart from `{REFERENCE}` ({span})"
@@ -182,13 +263,30 @@ def clause(name: str, gap: dict[str, float | None], first: bool) -> str:
     return f"`{name}` {verb} `{REFERENCE}` by {points(accuracy)}{unit} ({span})"
 
 
+def measurement(name: str, gap: dict[str, float | None], first: bool) -> str:
+    """Say how far a variant is from the reference, but not that it is better or worse."""
+    accuracy, low, high = (gap[key] for key in ("accuracy", "accuracy_low", "accuracy_high"))
+    unit, interval = units(first)
+    span = "" if low is None else f" ({interval}{points(low)} to {points(high)})"
+    if not accuracy:
+        return f"`{name}` has the same test accuracy as `{REFERENCE}`{span}"
+    side = "above" if accuracy > 0 else "below"
+    return f"`{name}` is {points(abs(accuracy))}{unit} {side} `{REFERENCE}`{span}"
+
+
+def units(first: bool) -> tuple[str, str]:
+    """Name what a gap and its interval are, in full for the first of them."""
+    return (" points of test accuracy", "95 % interval ") if first else (" points", "")
+
+
 def points(share: float) -> str:
-    """Write a share in percentage points, with a second digit where one would read as zero."""
-    digits = 2 if 0 < abs(share) < 0.0005 else 1
+    """Write a share in percentage points, with more digits where one would show zero."""
+    is_small = 0 < abs(share) < 0.0005
+    digits = -math.floor(math.log10(100 * abs(share))) if is_small else 1
     return f"{100 * share:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
-def results(settings: params.Params, evaluation: dict, accounts: dict) -> list[str]:
+def results(settings: params.Params, evaluation: dict, data: dict) -> list[str]:
     """Tabulate the metrics of every variant, and show them."""
     rows = []
     for name in settings.variants:
@@ -199,6 +297,7 @@ def results(settings: params.Params, evaluation: dict, accounts: dict) -> list[s
                 "variant": f"`{name}`",
                 "starts from": start(settings, name),
                 "accuracy": f"{row['accuracy']:.3f}{spread}",
+                "balanced accuracy": f"{row['balanced_accuracy']:.3f}",
                 "log loss": f"{row['log_loss']:.3f}",
                 "ROC AUC": f"{row['roc_auc']:.3f}",
                 f"gap to `{REFERENCE}`": difference(gap) if gap else "",
@@ -215,9 +314,11 @@ def results(settings: params.Params, evaluation: dict, accounts: dict) -> list[s
     return [
         "## Who wins",
         table(rows, left=2),
-        f"All on the {accounts['test_reviews']:,} reviews of the test split. {draws} of "
-        f"{settings.train.samples:,} reviews to train on{sure} McNemar's exact test takes the "
-        "probabilities averaged over the draws.",
+        f"All on {plain(data['name'])}: {split_in_words('test', data)},"
+        f" {split_in_words('train', data)}. {draws} of "
+        f"{settings.train.samples:,} reviews to train on{sure} Balanced accuracy is the mean over "
+        "the labels of the share labelled right. McNemar's exact test takes the probabilities "
+        "averaged over the draws.",
         picture("comparison", "Test accuracy of each variant and repeat, and the gaps"),
     ]
 
@@ -257,7 +358,13 @@ def words(settings: params.Params, tables: dict[str, pd.DataFrame]) -> list[str]
         dict(iter(tables[name].groupby("variant"))) if name in tables else {}
         for name in ("neighbours", "moved")
     )
-    blocks = [picture("words", "Vectors before and after training")] if neighbours else []
+    blocks = []
+    if "pictured" in tables:
+        blocks.append(picture("words", "Vectors before and after training"))
+        pictured = list(tables["pictured"]["word"])
+        if not are_drawable(pictured):
+            numbered = (f"{i} {plain(word)}" for i, word in enumerate(pictured, 1))
+            blocks.append(f"The numbers stand for: {', '.join(numbered)}.")
     for variant in settings.variants:
         parts = []
         if variant in neighbours:
@@ -290,16 +397,17 @@ def nearest(neighbours: pd.DataFrame) -> str:
     return table(list(rows.values()), left=3)
 
 
-def errors(tables: dict[str, pd.DataFrame]) -> list[str]:
-    """Quote reviews that variants are wrong about, and show how far to trust a probability."""
+def errors(tables: dict[str, pd.DataFrame], labels: list[str]) -> list[str]:
+    """Quote reviews that one variant is wrong about and another is not."""
     if "disagreements" not in tables:
         return []
     blocks = []
     for kind, group in tables["disagreements"].groupby("kind", sort=False):
         blocks.append(f"### {plain(kind[:1].upper() + kind[1:])} ({len(group)})")
         blocks += [
-            f"> **{'Positive' if row.label else 'Negative'}**, review {row.review}; probability of "
-            f"positive: `learned` {row.learned:.2f}, `pretrained` {row.pretrained:.2f}\n>\n"
+            f"> **{plain(labels[row.label])}**, review {row.review}; probability of "
+            f"{plain(labels[1])}: `{REFERENCE}` {row.learned:.2f}, `{row.variant}` {row.other:.2f}"
+            "\n>\n"
             f"> “{plain(row.text)}”"
             for row in group.itertuples()
         ]
@@ -307,9 +415,18 @@ def errors(tables: dict[str, pd.DataFrame]) -> list[str]:
         "## Errors to read",
         "The end of each review, and the probability that each variant gave it, mean over draws.",
         *blocks,
+    ]
+
+
+def calibration(tables: dict[str, pd.DataFrame], labels: list[str]) -> list[str]:
+    """Show how far to trust a probability."""
+    if "calibration" not in tables:
+        return []
+    positive = plain(labels[1])
+    return [
         "## Can the probabilities be believed?",
-        "On the diagonal they can: of the reviews given 0.8, eight in ten are positive.",
-        picture("calibration", "Share of positive reviews by predicted probability"),
+        f"On the diagonal they can: of the reviews given 0.8, eight in ten are {positive}.",
+        picture("calibration", f"Share of {positive} by predicted probability"),
     ]
 
 
@@ -331,7 +448,7 @@ def lengths(tables: dict[str, pd.DataFrame]) -> list[str]:
     ]
 
 
-def origin(settings: params.Params, coverage: dict, accounts: dict) -> list[str]:
+def origin(settings: params.Params, coverage: dict, data: dict) -> list[str]:
     """Say what data and what parameters all this comes from."""
     download = settings.download
     sources = [
@@ -344,10 +461,10 @@ def origin(settings: params.Params, coverage: dict, accounts: dict) -> list[str]
         for name, source in (("reviews", download.reviews), ("vectors", download.vectors))
     ]
     sizes = [
-        ("reviews of the train split", accounts["train_reviews"], None),
+        *split_sizes("train", data),
         ("of these, drawn to train on", settings.train.samples, None),
         ("of these, drawn to validate on", settings.train.validation_samples, None),
-        ("reviews of the test split", accounts["test_reviews"], None),
+        *split_sizes("test", data),
         ("words of the train split", coverage["words"], coverage["words_with_vector"]),
         ("of these, kept", coverage["words_kept"], coverage["words_kept_with_vector"]),
     ]
@@ -366,9 +483,26 @@ def origin(settings: params.Params, coverage: dict, accounts: dict) -> list[str]
         "## What it comes from",
         table(sources, left=4),
         table(rows),
+        *equal_texts(data),
         *([f"The most frequent words without a pretrained vector: {missing}."] if missing else []),
         "### Every parameter",
         table([{"key": plain(key), "value": shown(key, value)} for key, value in flat.items()], 2),
+    ]
+
+
+def split_in_words(split: str, data: dict) -> str:
+    """Say how many reviews a split has, and how many of each label."""
+    counts = zip(data["labels"], data[split], strict=True)
+    of_each = ", ".join(f"{count:,} {plain(label)}" for label, count in counts)
+    return f"{sum(data[split]):,} reviews in the {split} split ({of_each})"
+
+
+def split_sizes(split: str, data: dict) -> list[tuple[str, int, None]]:
+    """List how many reviews a split has, and how many of each label."""
+    counts = zip(data["labels"], data[split], strict=True)
+    return [
+        (f"reviews of the {split} split", sum(data[split]), None),
+        *((f"of these, labelled {plain(label)}", count, None) for label, count in counts),
     ]
 
 
@@ -420,8 +554,9 @@ def html(text: str, folder: Path) -> str:
                 content = base64.b64encode((folder / part.attrs["src"]).read_bytes()).decode()
                 part.attrs["src"] = f"data:image/png;base64,{content}"
     body = renderer.renderer.render(tokens, renderer.options, {})
-    body = body.replace("<table>", '<div class="table">\n<table>')
+    body = body.replace("<table>", '<div class="table" tabindex="0">\n<table>')
     body = body.replace("</table>", "</table>\n</div>")
+    body = re.sub("<img [^>]*>", FIGURE, body)
     body = re.sub(
         r"<h3>(.*?)</h3>(.*?)(?=<h[23]>|\Z)",
         r"<details>\n<summary>\1</summary>\2</details>\n",

@@ -10,9 +10,9 @@ as long as code, parameters and inputs stay the same. data/trained_on/<variant>.
 says which software and processor trained the variant last.
 """
 
-import argparse
 import hashlib
 import json
+import math
 import os
 import platform
 import re
@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 from threading import Event
 
@@ -34,9 +35,18 @@ from tqdm import tqdm
 from stages.draws import draw_matrix, draw_orders, draw_rows
 from stages.model import build_model
 from stages.shared import artifacts, params
-from stages.shared.artifacts import InputError, reading, remove, run, sha256_of, whole
+from stages.shared.artifacts import (
+    InputError,
+    command_line,
+    reading,
+    remove,
+    run,
+    sha256_of,
+    whole,
+)
 from stages.training import History, Weights, compile_fit, drop_words, initial_weights
 
+MOST_LOSS = 10 * math.log(2)  # nats a review after the last epoch; not to know gives log 2
 # Repeats at once: what a scheduler allots, as OpenMP reads it, "2" or, for each level, "2,1".
 AT_ONCE = int((os.environ.get("OMP_NUM_THREADS") or str(THREADS)).split(",")[0])
 
@@ -47,14 +57,31 @@ def learning_rates(rate: float, schedule: str, epochs: int) -> Iterator[float]:
         yield rate * (1 - epoch / epochs) if schedule == "linear" else rate
 
 
-def check_enough(n_reviews: int, samples: int, validation_samples: int) -> None:
-    """Raise InputError if the train split can't give samples and validation_samples."""
-    if samples + validation_samples > n_reviews:
+def validation_samples(n_reviews: int, samples: int, wanted: int) -> int:
+    """Say how many reviews are validated on: as many as wanted, or all that training leaves.
+
+    Raises InputError if the train split can't even give the samples to train on.
+    """
+    if samples > n_reviews:
         raise InputError(
-            f"params.yaml: train.samples is {samples}, but the train split has {n_reviews} reviews"
-            f" and train.validation_samples takes {validation_samples}:"
-            f" at most {max(n_reviews - validation_samples, 0)}"
+            f"params.yaml: train.samples is {samples:,}, but the train split has only"
+            f" {n_reviews:,} reviews: set train.samples to at most {n_reviews}"
         )
+    if wanted > n_reviews - samples:
+        print(f"validating on the {n_reviews - samples:,} reviews that training leaves")
+    return min(wanted, n_reviews - samples)
+
+
+def has_diverged(loss: float, is_last: bool) -> bool:
+    """Tell by the loss of an epoch that training does not find to its aim any more."""
+    return not math.isfinite(loss) or (is_last and loss > MOST_LOSS)
+
+
+def diverged(where: str, what: str, learning_rate: float) -> InputError:
+    return InputError(
+        f"{where}: training diverged at learning rate {learning_rate:g} ({what}):"
+        " set a smaller train.learning_rate"
+    )
 
 
 def key_of(settings: params.Params, variant: str, inputs: list[Path]) -> str:
@@ -125,7 +152,7 @@ def gather(folder: Path, variant: str, repeats: int) -> None:
 
 def main() -> None:
     settings = params.load()
-    parser = argparse.ArgumentParser(prog="python -m stages.train", description=__doc__)
+    parser = command_line(__doc__)
     parser.add_argument("variant", choices=settings.variants)
     name = parser.parse_args().variant
     variant, train = settings.variants[name], settings.train
@@ -135,7 +162,7 @@ def main() -> None:
         labels = np.load(artifacts.split("train") / "labels.npy")
     with reading(artifacts.embedding(variant.vectors)):
         matrix = np.load(artifacts.embedding(variant.vectors))
-    check_enough(len(labels), train.samples, train.validation_samples)
+    n_validation = validation_samples(len(labels), train.samples, train.validation_samples)
 
     model = build_model(
         settings.model.head,
@@ -163,33 +190,45 @@ def main() -> None:
         ThreadPoolExecutor(min(THREADS, AT_ONCE)) as pool,
     ):  # fmt: skip
 
-        def show(epoch: dict[str, float]) -> None:
+        def show(place: str, epochs: Iterator[int], row: dict[str, float]) -> None:
             if stop.is_set():
                 raise InterruptedError
-            values = {measure: f"{value:.3f}" for measure, value in epoch.items()}
+            epoch = next(epochs)
+            if has_diverged(row["loss"], epoch == train.epochs):
+                what = f"training loss {row['loss']:.4g}"
+                raise diverged(f"{place}, epoch {epoch}", what, train.learning_rate)
+            values = {measure: f"{value:.3f}" for measure, value in row.items()}
             bar.set_postfix(values, refresh=False)
             bar.update()
 
         def train_repeat(repeat: int) -> tuple[Weights, History]:
             seed = settings.seed + repeat
-            rows, val_rows = draw_rows(len(labels), train.samples, train.validation_samples, seed)
+            rows, val_rows = draw_rows(len(labels), train.samples, n_validation, seed)
             start = draw_matrix(*matrix.shape, seed) if variant.vectors == "random" else matrix
-            return fit(
+            place = f"variants.{name}, repeat {repeat}"
+            weights, history = fit(
                 initial_weights(model, seed, start),
                 sequences[rows],
                 labels[rows],
                 sequences[val_rows],
                 labels[val_rows],
                 draw_orders(train.samples, train.epochs, seed),
-                show,
+                partial(show, place, count(1)),
                 partial(drop_words, train.word_dropout, np.random.default_rng((seed, 2))),
                 learning_rates(train.learning_rate, train.schedule, train.epochs),
             )
+            if not all(np.isfinite(weight).all() for weight in weights):
+                where = f"{place}, epoch {train.epochs}"
+                raise diverged(where, "a weight is no finite number", train.learning_rate)
+            return weights, history
 
         try:
             for repeat, result in zip(to_do, pool.map(train_repeat, to_do), strict=True):
                 model.set_weights(result[0])
                 keep(model, result[1], unfinished, name, repeat)
+        except InputError:  # of no use when it goes on
+            remove(unfinished)
+            raise
         finally:
             stop.set()
             pool.shutdown(cancel_futures=True)

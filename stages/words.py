@@ -1,6 +1,6 @@
 """What training did to the vectors of words: neighbours, movements, and a picture's coordinates.
 
-`matrices` has of each variant the initial and the trained matrix, (num_words, dim) float32; `names`
+`matrices` has of each variant the initial and the trained matrix, (n_words, dim) float32; `names`
 is (n_words,) of str, the word of each row. Row 0 is padding.
 """
 
@@ -20,8 +20,11 @@ REVIEWS_AT_A_TIME = 10_000
 Matrices = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
-def read_matrices(settings: params.Params) -> Matrices:
-    """Read the words' rows of each variant's matrix, as repeat 0 started and as it ended."""
+def read_matrices(settings: params.Params, n_words: int) -> Matrices:
+    """Read the first n_words rows of each variant's matrix, as repeat 0 started and as it ended.
+
+    A matrix has more where the vocabulary is smaller than tokenize.num_words.
+    """
     matrices = {}
     for name in settings.variants:
         start = artifacts.embedding(settings.variants[name].vectors)
@@ -29,7 +32,7 @@ def read_matrices(settings: params.Params) -> Matrices:
             initial = np.load(start)
         with reading(artifacts.weights(name, 0)), h5py.File(artifacts.weights(name, 0)) as file:
             trained = file["layers/embedding/vars/0"][:]
-        matrices[name] = tuple(m[: settings.tokenize.num_words] for m in (initial, trained))
+        matrices[name] = initial[:n_words], trained[:n_words]
     return matrices
 
 
@@ -76,7 +79,7 @@ def nearest(matrix: np.ndarray, ids: np.ndarray, names: np.ndarray) -> list[str]
     for own in ids:
         cosine = rows @ rows[own]
         cosine[[0, own]] = -np.inf
-        order = np.argsort(-cosine, kind="stable")[: min(NEIGHBOURS, len(rows) - 2)]
+        order = np.argsort(-cosine, kind="stable")[: max(min(NEIGHBOURS, len(rows) - 2), 0)]
         lists.append(", ".join(names[order]) if rows[own].any() else "")
     return lists
 
@@ -121,6 +124,8 @@ def principal_components(vectors: np.ndarray, positive: np.ndarray) -> np.ndarra
 
     The axes point to where the rows `positive`, (n,) bool, lie on average.
     """
+    if not len(vectors):
+        return np.zeros((0, 2))
     centred = vectors.astype(np.float64) - vectors.mean(axis=0)
     components = np.linalg.svd(centred, full_matrices=False)[2][:2]
     places = np.zeros((len(vectors), 2))

@@ -11,14 +11,14 @@ PRETRAINED = np.array([[0.1, 0.9, 0.3, 0.1, 0.6, 0.2]] * 2, np.float32)
 
 
 def test_disagreements_are_by_kind_and_the_widest_first():
-    table = errors.disagreements(LABELS, LEARNED, PRETRAINED, n_each=2)
+    table = errors.disagreements(LABELS, LEARNED, PRETRAINED, "pretrained", n_each=2)
     by_kind = table.groupby("kind")["review"].agg(list).to_dict()
     assert by_kind == {
         "learned right, pretrained wrong": [0],
         "pretrained right, learned wrong": [1, 3],  # not 4, which is a near thing
     }
     row = table[table["review"] == 0].iloc[0]
-    assert (row["label"], row["learned"], row["pretrained"]) == (1, 0.8, 0.1)
+    assert (row["label"], row["learned"], row["other"]) == (1, 0.8, 0.1)
 
 
 def test_a_long_text_is_shown_from_the_beginning_of_a_word_to_its_end():

@@ -15,15 +15,32 @@ def test_each_repeat_is_scored_on_its_own():
     scores = evaluate.score(LABELS, PROBABILITIES)
     assert scores["accuracy"].tolist() == [0.5, 1]
     assert scores["roc_auc"].tolist() == [0.75, 1]
+    assert scores["largest_share"].tolist() == [0.5, 0.5]
     expected = -np.log([[0.9, 0.4, 0.4, 0.9], [0.8, 0.7, 0.7, 0.8]]).mean(axis=1)
     assert scores["log_loss"].to_numpy() == pytest.approx(expected)
 
 
 def test_a_summary_averages_repeats_and_gives_their_standard_deviation():
     summary = evaluate.summarize(evaluate.score(LABELS, PROBABILITIES))
-    assert list(summary) == ["accuracy", "log_loss", "roc_auc", "accuracy_std"]
+    scored = ["accuracy", "balanced_accuracy", "log_loss", "roc_auc", "largest_share"]
+    assert list(summary) == [*scored, "accuracy_std"]
     assert summary["accuracy"] == 0.75
     assert summary["accuracy_std"] == pytest.approx(np.std([0.5, 1], ddof=1), abs=1e-4)
+
+
+def test_balanced_accuracy_and_the_largest_share_show_a_variant_that_says_one_label():
+    labels = np.array([0] * 9 + [1], np.int8)
+    scores = evaluate.score(labels, np.array([[0.2] * 10, [0.2] * 9 + [0.9]], np.float32))
+    assert scores["accuracy"].tolist() == [0.9, 1]
+    assert scores["balanced_accuracy"].tolist() == [0.5, 1]
+    assert scores["largest_share"].tolist() == [1, 0.9]
+
+
+def test_the_interval_of_a_gap_has_a_width_however_many_the_reviews():
+    labels = np.zeros(300_000, np.int8)
+    same = np.full((2, len(labels)), 0.1, np.float32)
+    gap = evaluate.compare(labels, same, same)
+    assert gap["accuracy_low"] < 0 < gap["accuracy_high"]
 
 
 def test_the_gap_is_over_repeats_and_reviews_and_pooled_predictions_are_tested():

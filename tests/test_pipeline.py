@@ -1,6 +1,7 @@
 """The pipeline, run by DVC: what reruns after which change, and what it leaves behind."""
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -40,9 +41,10 @@ def test_a_second_repro_runs_nothing(reproduced, run):
 def test_the_metrics_have_the_agreed_keys(reproduced):
     evaluation = json.loads((reproduced / "metrics/evaluation.json").read_text())
     variants = ["learned", "pretrained", "finetuned"]
-    assert list(evaluation) == [*variants, "gap"]
+    assert list(evaluation) == [*variants, "gap", "majority"]
+    scored = ["accuracy", "balanced_accuracy", "log_loss", "roc_auc", "largest_share"]
     for variant in variants:
-        assert list(evaluation[variant]) == ["accuracy", "log_loss", "roc_auc", "accuracy_std"]
+        assert list(evaluation[variant]) == [*scored, "accuracy_std"]
     assert list(evaluation["gap"]) == ["pretrained-learned", "finetuned-learned"]
     for gap in evaluation["gap"].values():
         assert list(gap) == ["accuracy", "accuracy_low", "accuracy_high", "mcnemar_p"]
@@ -107,9 +109,25 @@ def test_too_many_samples_stop_the_stage_with_one_line(copy, run):
     done = run(copy, "python", "-m", "stages.train", "learned", check=False)
     assert done.returncode == 1
     assert done.stderr == (
-        "error: params.yaml: train.samples is 300, but the train split has 200 reviews"
-        " and train.validation_samples takes 50: at most 150\n"
+        "error: params.yaml: train.samples is 300, but the train split has only 200 reviews:"
+        " set train.samples to at most 200\n"
     )
+
+
+@pytest.mark.parametrize(("head", "rate"), [("flatten", 1000), ("mean", 1000), ("conv", 1000)])
+def test_training_that_diverges_stops_with_one_line_and_leaves_nothing(copy, run, head, rate):
+    edit_params(copy, model__head=head, train__optimizer="sgd", train__learning_rate=rate)
+    before = content(copy)
+    done = run(copy, "python", "-m", "stages.train", "pretrained", check=False)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert re.fullmatch(
+        r"error: variants\.pretrained, repeat [01], epoch [12]: training diverged at learning rate"
+        r" 1000 \((training loss \S+|a weight is no finite number)\): set a smaller"
+        r" train\.learning_rate", last
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr
+    assert content(copy) == before
 
 
 def test_dvc_draws_every_plot(reproduced, run):

@@ -11,7 +11,10 @@ import yaml
 from stages import report
 from stages.shared import params
 
-ACCOUNTS = {"train_reviews": 20_000, "test_reviews": 5_000}
+DATA = {
+    "name": "mine.csv", "labels": ["ham", "spam"], "train": [9_000, 11_000], "test": [2_800, 2_200],
+    "test_in_train": 12, "two_labels": 1,
+}  # fmt: skip
 HOSTILE = (
     "<br /><script>alert(1)</script> ![x](http://evil.example/x.png) [y](javascript:z) `a` | *b* "
     "&amp; \\ \\*e\\* \\| <http://evil.example> ~~c~~ __d__\n\n# heading\n"
@@ -26,13 +29,20 @@ TABLES = {
         ("pretrained", "initial", HOSTILE, HOSTILE),
     ],
     "moved": [("learned", HOSTILE, 0.25, "before it", HOSTILE)],
-    "disagreements": [("learned right, pretrained wrong", 7, 1, 0.81, 0.12, HOSTILE)],
+    "disagreements": [
+        ("pretrained", "learned right, pretrained wrong", 7, 1, 0.81, 0.12, HOSTILE),
+        ("pretrained", "pretrained right, learned wrong", 8, 0, 0.77, 0.23, "ends well"),
+    ],
+    "pictured": [("good",), ("bad",)],
+    "calibration": [("learned", 0.25, 0.5)],
     "lengths": [("learned", 1, 99, 3000, 0.5), ("pretrained", 1, 99, 3000, 0.625)],
 }
 COLUMNS = {
     "neighbours": ["variant", "matrix", "word", "neighbours"],
     "moved": ["variant", "word", "distance", "before", "after"],
-    "disagreements": ["kind", "review", "label", "learned", "pretrained", "text"],
+    "disagreements": ["variant", "kind", "review", "label", "learned", "other", "text"],
+    "pictured": ["word"],
+    "calibration": ["variant", "predicted", "positive"],
     "lengths": ["variant", "words_from", "words_to", "reviews", "accuracy"],
 }
 
@@ -56,7 +66,7 @@ def settings(project):
 
 @pytest.fixture
 def coverage(project):
-    return json.loads((project / "metrics/coverage.json").read_text())
+    return json.loads((project / "metrics/coverage.json").read_text()) | {"warnings": []}
 
 
 @pytest.fixture
@@ -71,7 +81,10 @@ def folder(tmp_path):
 def evaluation(**gaps: tuple) -> dict:
     """metrics/evaluation.json of learned at 0.6 and variants with (gap, low, high)."""
     spread = None if any(low is None for _, low, _ in gaps.values()) else 0.01
-    rest = {"log_loss": 0.6, "roc_auc": 0.65, "accuracy_std": spread}
+    rest = {
+        "balanced_accuracy": 0.58, "log_loss": 0.6, "roc_auc": 0.65, "accuracy_std": spread,
+        "largest_share": 0.7,
+    }  # fmt: skip
     keys = ("accuracy", "accuracy_low", "accuracy_high")
     return {
         "learned": {"accuracy": 0.6, **rest},
@@ -80,6 +93,7 @@ def evaluation(**gaps: tuple) -> dict:
             f"{name}-learned": dict(zip(keys, gap, strict=True)) | {"mcnemar_p": 0.02}
             for name, gap in gaps.items()
         },
+        "majority": 0.44,
     }
 
 
@@ -98,7 +112,7 @@ def page(settings, coverage):
             for name, rows in TABLES.items()
             if name not in without
         }
-        return report.markdown(of or settings(), RESULT, coverage, ACCOUNTS, tables)
+        return report.markdown(of or settings(), RESULT, coverage, DATA, tables)
 
     return write
 
@@ -138,31 +152,34 @@ class Reader(HTMLParser):
     ],
 )  # fmt: skip
 def test_the_answer_says_who_beats_whom_and_how_sure_that_is(
-    settings, pretrained, finetuned, expected
+    settings, coverage, pretrained, finetuned, expected
 ):
     result = evaluation(pretrained=pretrained, finetuned=finetuned)
-    assert report.answer(settings(), result, 5000).startswith(expected)
+    assert report.answer(settings(), result, coverage, DATA).startswith(expected)
 
 
 def test_one_repeat_says_nothing_about_other_draws(settings, coverage):
     one = settings(train={"repeats": 1})
     result = evaluation(pretrained=(0.042, None, None), finetuned=(-0.01, None, None))
-    assert report.answer(one, result, 5000).startswith(
-        "With one draw of 200 labelled reviews, `pretrained` reads 4.2 points of test accuracy "
-        "above `learned`, and `finetuned` reads 1.0 points below `learned`, which says nothing "
+    assert report.answer(one, result, coverage, DATA).startswith(
+        "With one draw of 200 labelled reviews, `pretrained` is 4.2 points of test accuracy "
+        "above `learned`, and `finetuned` is 1.0 points below `learned`, which says nothing "
         "about other draws. "
     )
     same = evaluation(pretrained=(0.0, None, None), finetuned=(0.01, None, None))
-    assert "`pretrained` reads the same test accuracy as `learned`" in report.answer(one, same, 9)
-    text = report.markdown(one, result, coverage, ACCOUNTS, {})
+    answer = report.answer(one, same, coverage, DATA)
+    assert "`pretrained` has the same test accuracy as `learned`" in answer
+    text = report.markdown(one, result, coverage, DATA, {})
     assert "± " not in text
     assert "None" not in text
 
 
-def test_a_variant_of_ones_own_is_compared_but_answers_only_with_pretrained_vectors(settings):
+def test_a_variant_of_ones_own_is_compared_but_answers_only_with_pretrained_vectors(
+    settings, coverage
+):
     own = settings(variants={"noise": {"vectors": "random", "trainable": False}})
     answer = report.answer(
-        own, evaluation(pretrained=WON, finetuned=WON, noise=LOST), test_reviews=5000
+        own, evaluation(pretrained=WON, finetuned=WON, noise=LOST), coverage, DATA
     )
     assert answer.startswith("**Yes:** ")
     assert (
@@ -172,7 +189,7 @@ def test_a_variant_of_ones_own_is_compared_but_answers_only_with_pretrained_vect
 
 def test_learned_alone_has_nothing_to_be_compared_with(settings, coverage):
     alone = settings().model_copy(update={"variants": {"learned": settings().variants["learned"]}})
-    text = report.markdown(alone, evaluation(), coverage, ACCOUNTS, {})
+    text = report.markdown(alone, evaluation(), coverage, DATA, {})
     assert "Only `learned` was trained" in text
 
 
@@ -181,16 +198,88 @@ def test_learned_alone_has_nothing_to_be_compared_with(settings, coverage):
     [(0.95, "outstanding"), (0.85, "excellent"), (0.75, "acceptable"), (0.6, "not much better"),
      (0.5, "no better than a coin toss"), (0.0, "no better than a coin toss")],
 )  # fmt: skip
-def test_the_answer_is_two_sentences_and_the_second_says_how_good_the_best_is(
-    settings, area, grade
+def test_the_answer_says_how_good_the_best_is_and_what_needs_no_model(
+    settings, coverage, area, grade
 ):
     result = evaluation(pretrained=WON, finetuned=LOST)
     result["pretrained"]["roc_auc"] = area
-    answer = report.answer(settings(), result, 5000)
-    assert len(re.findall(r"\.(?: |$)", answer)) == 2
-    second = answer.split(". ", 1)[1]
-    assert "`pretrained`, labels 64.2 % of the 5,000 test reviews right" in second
-    assert grade in second
+    _, second, third = report.answer(settings(), result, coverage, DATA).split(". ")
+    assert second == (
+        "The most accurate, `pretrained`, labels 64.2 % of the 5,000 test reviews right, where "
+        "always saying spam is right for 44.0 %"
+    )
+    assert grade in third
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"coverage": {"share_of_tokens": 0.194}},
+         "only 19.4 % of the train split's words have a pretrained vector"),
+        ({"learned": {"largest_share": 0.98}}, "learned gives nearly every text the same label"),
+        ({"finetuned": {"largest_share": 1.0}}, "finetuned gives nearly every text the same"),
+        ({"data": {"test": [29, 971]}},
+         "a verdict takes 30 test texts of each label, and there are only 29 labelled ham"),
+    ],
+)  # fmt: skip
+def test_without_evidence_there_is_no_verdict_but_a_reason(settings, coverage, change, reason):
+    result, data = evaluation(pretrained=WON, finetuned=WON), DATA
+    for name, values in change.items():
+        if name in result:
+            result[name] |= values
+        coverage |= values if name == "coverage" else {}
+        data = data | (values if name == "data" else {})
+    answer = report.answer(settings(), result, coverage, data)
+    assert answer.startswith(f"**No verdict:** {reason}")
+    assert not re.search("Yes|No:|beats|loses", answer)
+    assert "`pretrained` is 4.2 points of test accuracy above `learned` (95 % interval" in answer
+
+
+def test_a_label_said_almost_always_is_one_class_unless_it_is_almost_always_right(
+    settings, coverage
+):
+    result = evaluation(pretrained=WON, finetuned=WON)
+    result["learned"]["largest_share"] = 0.96
+    uneven = DATA | {"test": [4_750, 250]}
+    assert report.answer(settings(), result, coverage, uneven).startswith("**Yes:** ")
+    assert report.answer(settings(), result, coverage, DATA).startswith("**No verdict:** ")
+
+
+def test_equal_texts_are_told_and_warned_of_where_they_are_many(page, settings, coverage):
+    assert r"0.2 % of the test split's reviews (12) are in the train split too" in page()
+    assert "1 review has both labels." in page()
+    assert "Warning" not in page()
+    many = DATA | {"test_in_train": 250, "two_labels": 0}
+    text = report.markdown(settings(), RESULT, coverage, many, {})
+    assert "**Warning:** 5.0 % of the test split's reviews (250) are in the train split" in text
+    assert "both labels" not in text
+    warned = coverage | {"warnings": ["only 62.0 % of <the words>"]}
+    text = report.markdown(settings(), RESULT, warned, DATA, {})
+    assert r"**Warning:** only 62.0 % of \<the words>" in text
+
+
+def test_the_terminal_gets_what_stands_above_the_sections_in_80_columns(settings, coverage):
+    data = DATA | {"labels": ["ham", "a*b_c"], "test_in_train": 250}
+    text = report.terminal(report.markdown(settings(), RESULT, coverage, data, {}))
+    assert text.startswith("In part: with 200 labelled reviews, pretrained beats learned by 4.2")
+    assert "always saying a*b_c is" in " ".join(text.split())
+    assert "\n\nWarning: 5.0 % of" in text
+    assert text.endswith("\n\nThe report: metrics/report.html\n")
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_words_that_the_font_lacks_are_numbered_and_listed(settings, coverage):
+    tables = {"pictured": pd.DataFrame({"word": ["好", "bad"]})}
+    text = report.markdown(settings(), RESULT, coverage, DATA, tables)
+    assert "The numbers stand for: 1 好, 2 bad." in text
+    tables = {"pictured": pd.DataFrame({"word": ["gut", "schön"]})}
+    assert "The numbers" not in report.markdown(settings(), RESULT, coverage, DATA, tables)
+
+
+def test_a_picture_can_be_opened_without_a_script(page, folder):
+    html = report.html(page(), folder)
+    assert html.count('<label class="figure"><input type="checkbox"') == html.count("<img ") == 6
+    assert "<script" not in html
 
 
 def test_a_gap_is_bold_where_its_interval_leaves_out_zero(page):
@@ -212,6 +301,17 @@ def test_hostile_text_is_text(page, folder):
     assert report.plain("\x00\x85a\x1b\x9b") == "\ufffd a\ufffd\ufffd"
 
 
+def test_the_name_of_a_label_or_of_the_data_is_text_too(settings, coverage):
+    pages = []
+    for text in (HOSTILE, "harmless"):
+        data = DATA | {"labels": [f"{text} 0", f"{text} 1"], "name": text, "test": [5, 20]}
+        tables = {n: pd.DataFrame(r, columns=COLUMNS[n]) for n, r in TABLES.items()}
+        markdown = report.markdown(settings(), RESULT, coverage, data, tables)
+        pages.append(Reader(report.html(re.sub(r"!\[.*?\]\(figures.*?\)", "", markdown), None)))
+    assert pages[0].elements == pages[1].elements
+    assert pages[0].references == []
+
+
 def test_the_html_refers_to_nothing_outside_itself(page, folder):
     html = report.html(page(), folder)
     assert len(Reader(html).references) == 6
@@ -222,7 +322,7 @@ def test_the_html_refers_to_nothing_outside_itself(page, folder):
 
 def test_long_parts_are_folded(page, folder):
     html = report.html(page(), folder)
-    assert html.count("<details>") == html.count("</details>") == 5
+    assert html.count("<details>") == html.count("</details>") == 6
     folded = "".join(re.findall("<details>.*?</details>", html, re.DOTALL))
     assert "<h2>" not in folded
     assert "<blockquote>" in folded
@@ -232,10 +332,11 @@ def test_long_parts_are_folded(page, folder):
 @pytest.mark.parametrize(
     ("without", "gone"),
     [
-        (["neighbours"], ["figures/words.png"]),
+        (["pictured"], ["figures/words.png"]),
         (["moved"], ["moved most"]),
-        (["neighbours", "moved"], ["What the vectors did"]),
-        (["disagreements"], ["Errors to read", "figures/calibration.png"]),
+        (["pictured", "neighbours", "moved"], ["What the vectors did"]),
+        (["disagreements"], ["Errors to read"]),
+        (["calibration"], ["figures/calibration.png"]),
         (["lengths"], ["Short and long reviews", "figures/lengths.png"]),
     ],
 )
@@ -246,7 +347,7 @@ def test_a_missing_table_leaves_its_section_out(page, without, gone):
 
 def test_an_empty_table_is_a_missing_one(settings, coverage, page):
     empty = {name: pd.DataFrame(columns=columns) for name, columns in COLUMNS.items()}
-    text = report.markdown(settings(), RESULT, coverage, ACCOUNTS, empty)
+    text = report.markdown(settings(), RESULT, coverage, DATA, empty)
     assert text == page(*TABLES)
 
 

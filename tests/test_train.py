@@ -5,7 +5,7 @@ import pytest
 
 from stages.draws import draw_orders, draw_rows
 from stages.shared.artifacts import InputError
-from stages.train import check_enough, learning_rates
+from stages.train import learning_rates, validation_samples
 
 
 def test_samples_and_validation_reviews_are_drawn_without_overlap():
@@ -30,13 +30,20 @@ def test_draws_and_orders_follow_the_seed():
     assert all(sorted(order) == list(range(50)) for order in orders[0])
 
 
+def test_validation_takes_what_training_leaves_and_says_if_that_is_less_than_asked_for(capsys):
+    assert validation_samples(20_000, 10_000, 10_000) == 10_000
+    assert capsys.readouterr().out == ""
+    assert validation_samples(240, 200, 10_000) == 40
+    assert capsys.readouterr().out == "validating on the 40 reviews that training leaves\n"
+    assert validation_samples(240, 240, 10_000) == 0
+
+
 def test_more_samples_than_there_are_is_refused_with_the_number_that_would_do():
-    check_enough(20_000, 10_000, 10_000)
     with pytest.raises(InputError) as error:
-        check_enough(20_000, 30_000, 10_000)
+        validation_samples(20_000, 30_000, 10_000)
     assert str(error.value) == (
-        "params.yaml: train.samples is 30000, but the train split has 20000 reviews"
-        " and train.validation_samples takes 10000: at most 10000"
+        "params.yaml: train.samples is 30,000, but the train split has only 20,000 reviews:"
+        " set train.samples to at most 20000"
     )
 
 

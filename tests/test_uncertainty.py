@@ -49,7 +49,6 @@ def test_the_gap_is_the_mean_difference_and_one_repeat_has_no_interval():
     assert gap == pytest.approx(correct.mean() - reference.mean())
     assert low < gap < high
     assert paired_interval(correct[:1], reference[:1])[1:] == (None, None)
-    assert paired_interval(correct, correct) == (0, 0, 0)
 
 
 def test_repeats_that_agree_leave_the_interval_over_reviews():
@@ -58,6 +57,32 @@ def test_repeats_that_agree_leave_the_interval_over_reviews():
     expected = stats.ttest_1samp(correct[0].astype(float) - reference[0], 0)
     assert (low, high) == pytest.approx(tuple(expected.confidence_interval(0.95)))
     assert gap == pytest.approx((correct[0].astype(float) - reference[0]).mean())
+
+
+@pytest.mark.parametrize("accuracies", [(0.97, 0.97), (0.97, 0.995), (0.99, 0.995)])
+@pytest.mark.parametrize("n_repeats", [2, 5])
+@pytest.mark.parametrize("n_reviews", [20, 60])
+def test_where_two_variants_differ_on_few_reviews_the_interval_covers_and_has_a_width(
+    n_reviews, n_repeats, accuracies
+):
+    rng, covered = np.random.default_rng(0), 0
+    for _ in range(N_STUDIES):
+        easy = rng.normal(size=n_reviews)  # for both
+        correct, reference = (
+            stats.norm.ppf(accuracy) > 0.8 * easy + 0.6 * rng.normal(size=(n_repeats, n_reviews))
+            for accuracy in reversed(accuracies)
+        )
+        _, low, high = paired_interval(correct, reference)
+        assert low < high
+        covered += low <= accuracies[1] - accuracies[0] <= high
+    assert covered / N_STUDIES >= 0.95
+
+
+def test_two_variants_that_never_differ_may_still_differ_on_other_reviews():
+    # 1.96 / (100 + 2), one review in all added to those that differ (Agresti and Min)
+    assert paired_interval(*np.ones((2, 3, 100), bool)) == pytest.approx(
+        (0, -0.01922, 0.01922), abs=1e-5
+    )
 
 
 def test_mcnemar_is_the_sign_test_on_what_one_alone_gets_right():

@@ -86,6 +86,13 @@ def test_principal_components_keep_the_greatest_variance_and_point_to_the_positi
     assert words.principal_components(vectors[:, :1], positive)[:, 1].tolist() == [0] * 60
 
 
+def test_a_vocabulary_of_a_word_or_two_has_no_neighbours_and_no_picture():
+    few = pd.DataFrame({"reviews": [3], "z": [1.0]}, index=[1])
+    assert words.nearest(MATRIX[:2], np.array([1]), NAMES[:2]) == [""]
+    places, names, positive = words.picture({"learned": (MATRIX, MATRIX)}, few, NAMES)
+    assert (names, len(positive), places["learned"][0].shape) == ([], 0, (0, 2))
+
+
 def test_a_picture_has_as_many_words_of_each_label(telling):
     places, names, positive = words.picture({"learned": (MATRIX, -MATRIX)}, telling, NAMES)
     assert len(names) == len(positive) == 4

@@ -1,5 +1,6 @@
 """Where every artifact lies, outputs that appear whole or not at all, errors that are one line."""
 
+import argparse
 import errno
 import hashlib
 import json
@@ -49,6 +50,7 @@ ROC = Path("metrics/roc.csv")
 CONFUSION = Path("metrics/confusion.csv")
 FIGURES = Path("metrics/figures")
 REPORT = Path("metrics/report.md")
+ANSWER = Path("metrics/answer.txt")
 
 # What Keras and matplotlib would keep in the user's home, out of DVC's and Git's sight.
 KEPT_BY_KERAS = Path(".dvc/tmp/keras").absolute()
@@ -77,6 +79,7 @@ OF_MEMORY = re.compile(
 SECRET = re.compile(r"(?<=:/)(/?)[^/?#\s]*@|(?<=[?&])([^=&#\s]*=)[^&#\s'\"]+")
 MEND = ": dvc checkout restores it, dvc repro makes it"
 OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
+LONGEST_MESSAGE = 290  # characters of an error, "error: " not counted
 TO_REMOVE = 1 << 20  # bytes of memory, of which listing a folder alone takes 32 KiB
 SMALL, MOST_EXPANSION = 64 << 20, 50  # aclImdb's archive holds 6 times its size
 
@@ -85,12 +88,27 @@ class InputError(Exception):
     """Something the user can mend; the message says what was wrong, where, and what is right."""
 
 
-def run(main: Callable[[], None]) -> None:
-    """Run a stage; what a user can mend ends it with one line and exit status 1."""
+def command_line(description: str) -> argparse.ArgumentParser:
+    """Make the parser of a module's arguments; its help is the module's own docstring."""
+    spec = sys.modules["__main__"].__spec__
+    return argparse.ArgumentParser(
+        prog=f"python -m {spec.name if spec else 'stages'}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def run(main: Callable[[], None], description: str | None = None) -> None:
+    """Run a stage; what a user can mend ends it with one line and exit status 1.
+
+    A stage that takes no arguments gives its `description`, for --help.
+    """
+    if description is not None:
+        command_line(description).parse_args()
     try:
         main()
     except InputError as error:
-        sys.exit(f"error: {without_secrets(str(error))}")
+        sys.exit(f"error: {shortened(without_secrets(str(error)))}")
     except KeyboardInterrupt:
         sys.exit("error: interrupted")
     except Exception as error:
@@ -102,6 +120,14 @@ def run(main: Callable[[], None]) -> None:
             raise
         mend = MEND if error.errno == errno.ENOENT else ""
         sys.exit(f"error: {error.filename or 'the disk'}: {os.strerror(error.errno)}{mend}")
+
+
+def shortened(text: str, most: int = LONGEST_MESSAGE) -> str:
+    """Put a text on one line, and leave out its middle if it is longer than `most` characters."""
+    text = " ".join(text.split())
+    if len(text) <= most:
+        return text
+    return f"{text[: most // 2 - 2]} … {text[len(text) + 1 - most // 2 :]}"
 
 
 def without_secrets(text: str) -> str:

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from typing import Annotated, Literal, get_args
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -80,6 +81,13 @@ class Source(Section):
     def location(self) -> str | None:
         """The path, or the URL at which the source is published."""
         return self.path or OFFICIAL.get(self.source, (None, None))[0]
+
+    @property
+    def name(self) -> str:
+        """What to call the data: its file or folder, or the source where that has no path."""
+        if not self.path:
+            return self.source
+        return Path(urlsplit(self.path).path if self.is_url else self.path).name or self.source
 
     @property
     def is_url(self) -> bool:
