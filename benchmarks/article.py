@@ -5,7 +5,7 @@ Section 6.1 of Chollet's *Deep Learning with Python*, for today's Keras. The fun
 the second listing and its learned twin, from the files to the test accuracy.
 """
 
-import sys
+import argparse
 
 import keras
 import numpy as np
@@ -97,4 +97,8 @@ def main(csv, glove, seed):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.article", description=__doc__)
+    parser.add_argument("csv", help="reviews: columns split, label, text")
+    parser.add_argument("glove", help="vectors in GloVe's text format")
+    parser.add_argument("seed", type=int)
+    main(**vars(parser.parse_args()))

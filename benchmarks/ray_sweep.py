@@ -21,6 +21,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from experiments import ray_sweep, sweep
+from stages.shared.artifacts import command_line
 
 PROJECT = Path(__file__).parents[1]
 POINTS = [[f"train.samples={samples}"] for samples in (100, 200, 300, 400)]
@@ -106,6 +107,7 @@ def simulate(measured: list[float], folder: Path) -> None:
 
 
 def main() -> None:
+    command_line(__doc__).parse_args()
     with tempfile.TemporaryDirectory() as folder:
 
         def new() -> Path:

@@ -23,6 +23,7 @@ from matplotlib.ticker import LogLocator
 
 from stages import figures
 from stages.shared import artifacts
+from stages.shared.artifacts import command_line
 from stages.sources import reviews
 
 ROOT = Path(__file__).parents[1]
@@ -110,6 +111,7 @@ def in_a_process(work: Callable[..., None], *arguments: object) -> None:
 
 
 def main() -> None:
+    command_line(__doc__).parse_args()
     print(f"| reviews | {' | '.join(STAGES)} |\n|--:|{'--:|' * len(STAGES)}")
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

@@ -35,7 +35,7 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     vocabulary[:n_words].to_csv(arguments.out / "words.tsv", sep="\t", index=False)
     config = []
-    for variant, matrices in read_matrices(settings).items():
+    for variant, matrices in read_matrices(settings, n_words + 1).items():
         for phase, matrix in zip(("before", "after"), matrices, strict=True):
             name = f"{variant}_{phase}"
             rows = matrix[1 : n_words + 1]
