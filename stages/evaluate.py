@@ -28,11 +28,12 @@ from stages.figures import are_drawable
 from stages.model import build_model
 from stages.report import REFERENCE
 from stages.shared import artifacts, params
-from stages.shared.artifacts import reading, run, whole, write_json
+from stages.shared.artifacts import reading, run, shortened, whole, write_json
 from stages.training import MEASURES, compile_predict
 from stages.uncertainty import mcnemar, paired_interval
 
 DIGITS = 4  # of a metric: repeats differ in the second digit
+LONGEST_NAME = 40  # characters of a label or a file
 REVIEWS_SHOWN = 10  # of each kind of disagreement
 ROC_POINTS = 101  # false positive rates, evenly spaced, at which a mean ROC is given
 
@@ -179,10 +180,11 @@ def describe_data(
     """
     with reading(artifacts.REVIEWS):
         metadata = pq.read_schema(artifacts.REVIEWS).metadata
-    names = json.loads(metadata[b"labels"])
+    names = [shortened(name, LONGEST_NAME) for name in json.loads(metadata[b"labels"])]
     counts = (np.bincount(labels, minlength=len(names)) for labels in (train_labels, test_labels))
     train, test = (count.tolist() for count in counts)
-    data = {"name": source.name, "labels": names, "train": train, "test": test}
+    name = shortened(source.name, LONGEST_NAME)
+    data = {"name": name, "labels": names, "train": train, "test": test}
     return data | json.loads(metadata[b"equal_texts"])
 
 

@@ -180,10 +180,10 @@ def answer(settings: params.Params, evaluation: dict, coverage: dict, data: dict
         else:
             first = f"with one draw of {samples}, {clauses}, which says nothing about other draws."
         first = f"**{short}:** {first}" if short else first[0].upper() + first[1:]
-    return f"{first} {quality(settings, evaluation, data)}"
+    return f"{first} {quality(settings, evaluation, data, graded=not doubts)}"
 
 
-def quality(settings: params.Params, evaluation: dict, data: dict) -> str:
+def quality(settings: params.Params, evaluation: dict, data: dict, graded: bool) -> str:
     """Say how good the most accurate variant is, beside what needs no model."""
     best = max(settings.variants, key=lambda name: evaluation[name]["accuracy"])
     area = evaluation[best]["roc_auc"]
@@ -193,7 +193,7 @@ def quality(settings: params.Params, evaluation: dict, data: dict) -> str:
         f"The most accurate, `{best}`, labels {share(evaluation[best]['accuracy'])} of the "
         f"{sum(data['test']):,} test reviews right, where always saying {frequent} is right for "
         f"{share(evaluation['majority'])}. It ranks a positive one above a negative one in "
-        f"{100 * area:.0f} % of pairs (ROC AUC), {grade}."
+        f"{100 * area:.0f} % of pairs (ROC AUC){f', {grade}' if graded else ''}."
     )
 
 
