@@ -1,0 +1,185 @@
+"""What figures show: positions, colours, labels and limits, read from what was drawn."""
+
+import itertools
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+
+from stages import figures
+
+TRAIN, VALIDATION = figures.TRAIN_COLOR, figures.VALIDATION_COLOR
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Draws a figure and returns it instead of writing it."""
+
+    def draw(function, *arguments) -> plt.Figure:
+        kept = []
+        monkeypatch.setattr(figures, "save", lambda figure, path: kept.append(figure))
+        function(*arguments, None)
+        [figure] = kept
+        figure.draw_without_rendering()
+        return figure
+
+    yield draw
+    plt.close("all")
+
+
+def lines(axis: plt.Axes) -> list[dict]:
+    """The lines of an axis: positions, colour, width and label."""
+    return [
+        {
+            "x": np.asarray(line.get_xdata(), float).tolist(),
+            "y": np.asarray(line.get_ydata(), float).tolist(),
+            "color": line.get_color(),
+            "width": line.get_linewidth(),
+            "label": line.get_label(),
+        }
+        for line in axis.get_lines()
+    ]
+
+
+def test_a_history_has_each_repeat_and_their_mean(drawn):
+    table = pd.DataFrame(
+        {
+            "repeat": [0, 0, 1, 1], "epoch": [1, 2, 1, 2],
+            "accuracy": [0.5, 0.6, 0.7, 1.0], "val_accuracy": [0.4, 0.5, 0.5, 0.6],
+        }
+    )  # fmt: skip
+    bare = table.assign(val_accuracy=np.nan)
+    figure = drawn(figures.history, {"learned": table, "pretrained": bare}, "accuracy")
+    left, right = figure.axes
+    assert (left.get_title(), right.get_title()) == ("learned", "pretrained")
+    assert left.get_ylabel() == "accuracy"
+    assert left.get_xlabel() == "epoch"
+    shown = {(line["color"], line["width"] > 2): line["y"] for line in lines(left)}
+    assert shown[TRAIN, True] == pytest.approx([0.6, 0.8])
+    assert shown[VALIDATION, True] == pytest.approx([0.45, 0.55])
+    thin = [line["y"] for line in lines(left) if line["width"] < 1 and line["color"] == TRAIN]
+    assert thin == [[0.5, 0.6], [0.7, 1.0]]
+    assert {line["color"] for line in lines(right)} == {TRAIN}
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["training, mean", "validation, mean", "each of 2 repeats"]
+
+
+def test_a_comparison_has_repeats_means_the_majority_and_the_gaps(drawn):
+    scores = {
+        "learned": pd.DataFrame({"accuracy": [0.50, 0.54]}),
+        "zebra": pd.DataFrame({"accuracy": [0.70, 0.60]}),
+        "pretrained": pd.DataFrame({"accuracy": [0.80, 0.90]}),
+    }
+    gaps = {
+        "zebra-learned": {"accuracy": 0.13, "accuracy_low": 0.1, "accuracy_high": 0.16},
+        "pretrained-learned": {"accuracy": 0.33, "accuracy_low": None, "accuracy_high": None},
+    }
+    figure = drawn(figures.comparison, scores, gaps, 0.44, "mine.csv: 9 reviews")
+    left, right = figure.axes
+    assert "mine.csv: 9 reviews" in figure.get_suptitle()
+    assert [label.get_text() for label in left.get_xticklabels()] == list(scores)
+    repeats = [line["y"] for line in lines(left)][:2]
+    assert repeats == [[0.50, 0.70, 0.80], [0.54, 0.60, 0.90]]
+    [majority] = [line for line in lines(left) if line["label"] == "always the same label"]
+    assert majority["y"] == [0.44, 0.44]
+    [means] = left.collections
+    segments = np.array(means.get_segments())
+    np.testing.assert_allclose(segments[:, :, 1], [[0.52] * 2, [0.65] * 2, [0.85] * 2])
+    assert (segments[:, 1, 0] - segments[:, 0, 0] > 0.3).all()
+    assert segments[:, :, 0].mean(axis=1).tolist() == pytest.approx([0, 1, 2])
+    assert left.get_legend() is not None
+
+    assert [label.get_text() for label in right.get_yticklabels()] == list(gaps)
+    by_place = {(tuple(line["x"]), tuple(line["y"])) for line in lines(right)}
+    assert ((0.1, 0.16), (0.0, 0.0)) in by_place
+    assert ((0.13,), (0.0,)) in by_place
+    assert ((0.33,), (1.0,)) in by_place
+    assert ((0.0, 0.0), (0.0, 1.0)) in by_place  # no gap
+    bottom, top = right.get_ylim()
+    assert bottom > top  # the first on top
+
+
+NAMES = ["good", "fine", "great", "bad", "poor", "awful"]
+POSITIVE = np.arange(6) < 3
+
+
+def places(seed: int = 0) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    before, after = np.random.default_rng(seed).normal(size=(2, 6, 2))
+    return {"learned": (before, after)}
+
+
+def test_words_stand_at_their_places_in_the_colour_of_their_label(drawn):
+    points = places()
+    figure = drawn(figures.words, points, NAMES, POSITIVE, ["ham", "spam"])
+    before, after = figure.axes
+    phases = zip((before, after), ("before", "after"), points["learned"], strict=True)
+    for axis, phase, expected in phases:
+        assert axis.get_title() == f"learned, {phase} training"
+        [scatter] = axis.collections
+        np.testing.assert_allclose(scatter.get_offsets(), expected)
+        colors = [to_hex(color).upper() for color in scatter.get_facecolors()]
+        assert colors == [TRAIN] * 3 + [VALIDATION] * 3
+        shown = {text.get_text(): text.get_color() for text in axis.texts}
+        assert shown == dict(zip(NAMES, colors, strict=True))
+    [legend] = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["speaks for spam", "speaks for ham"]
+    assert [handle.get_color() for handle in legend.legend_handles] == [TRAIN, VALIDATION]
+
+
+def test_no_word_is_over_another_even_at_one_place(drawn):
+    near = np.array([[0, 0], [0, 0.001], [0.001, 0], [0, 0], [1, 1], [1, 1.001]])
+    figure = drawn(figures.words, {"learned": (near, near)}, NAMES, POSITIVE, ["0", "1"])
+    for axis in figure.axes:
+        boxes = [text.get_window_extent() for text in axis.texts]
+        assert len(boxes) == 6
+        assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+
+
+@pytest.mark.parametrize("foreign", ["好", "ดี", "טוב", "جيد"])
+def test_words_that_the_font_lacks_or_that_run_from_right_to_left_are_numbered(drawn, foreign):
+    names = [foreign, *NAMES[1:]]
+    figure = drawn(figures.words, places(), names, POSITIVE, [foreign, "1"])
+    shown = [text.get_text() for text in figure.axes[0].texts]
+    assert sorted(shown) == ["1", "2", "3", "4", "5", "6"]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["speaks for label 1", "speaks for label 0"]
+
+
+def test_a_dollar_is_a_dollar(drawn):
+    names = ["$a$", "b_$", *NAMES[2:]]
+    figure = drawn(figures.words, places(), names, POSITIVE, ["$0$", "1"])
+    assert not any(text.get_parse_math() for text in figure.axes[0].texts)
+
+
+def test_calibration_and_lengths_have_a_line_for_each_variant(drawn):
+    tables = {
+        "learned": pd.DataFrame({"predicted": [0.2, 0.7], "positive": [0.3, 0.6]}),
+        "zebra": pd.DataFrame({"predicted": [0.1, 0.9], "positive": [0.2, 0.8]}),
+    }
+    [axis] = drawn(figures.calibration, tables).axes
+    shown = {line["label"]: (line["x"], line["y"]) for line in lines(axis)}
+    assert shown["learned"] == ([0.2, 0.7], [0.3, 0.6])
+    assert shown["zebra"] == ([0.1, 0.9], [0.2, 0.8])
+    assert shown["calibrated"] == ([0, 1], [0, 1])
+    assert axis.get_xlim() == axis.get_ylim() == (0, 1)
+
+    tables = {
+        name: pd.DataFrame({"words_from": [1, 1001], "words_to": [1000, 2000], "accuracy": values})
+        for name, values in (("learned", [0.5, 0.6]), ("zebra", [0.7, 0.4]))
+    }
+    [axis] = drawn(figures.lengths, tables).axes
+    shown = {line["label"]: line["y"] for line in lines(axis)}
+    assert shown == {"learned": [0.5, 0.6], "zebra": [0.7, 0.4]}
+    ticks = [label.get_text() for label in axis.get_xticklabels()]
+    assert ticks == ["1 to 1,000", "1,001 to 2,000"]
+
+
+def test_a_figure_is_written_whole_and_the_same_each_time(tmp_path):
+    for name in ("a.png", "b.png"):
+        figures.words(places(), NAMES, POSITIVE, ["0", "1"], tmp_path / name)
+    content = (tmp_path / "a.png").read_bytes()
+    assert content == (tmp_path / "b.png").read_bytes()
+    assert plt.imread(tmp_path / "a.png").std() > 0.05  # not an empty sheet
+    assert b"Software" not in content
