@@ -1,5 +1,6 @@
 """What several test modules share: the project, and a small copy of it on real reviews."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -35,27 +36,51 @@ def imdb() -> pa.Table:
 
 
 @pytest.fixture(scope="session")
-def aclimdb(imdb, tmp_path_factory) -> Path:
-    """A small aclImdb folder: 100 real reviews of each label to train on, 30 to test on."""
-    root = tmp_path_factory.mktemp("reviews") / "aclImdb"
-    table = imdb.to_pandas()
-    for (split, label), group in table.groupby(["split", "label"]):
-        folder = root / split / ("pos" if label else "neg")
-        folder.mkdir(parents=True)
-        for number, text in enumerate(group["text"].head(100 if split == "train" else 30)):
-            (folder / f"{number}_{9 if label else 2}.txt").write_text(text, encoding="utf-8")
-    return root
+def made_once(tmp_path_factory, worker_id) -> Callable[[str, Callable[[Path], None]], Path]:
+    """Makes a file or folder of a name once, whichever of the tests' workers asks for it first.
+
+    It is for reading: a test that disturbs it takes a copy.
+    """
+    base = tmp_path_factory.getbasetemp()
+    base = base if worker_id == "master" else base.parent
+
+    def make(name: str, build: Callable[[Path], None]) -> Path:
+        with (base / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (base / f"{name}.made").exists():
+                build(base / name)
+                (base / f"{name}.made").touch()
+        return base / name
+
+    return make
 
 
 @pytest.fixture(scope="session")
-def glove(tmp_path_factory) -> Path:
+def aclimdb(imdb, made_once) -> Path:
+    """A small aclImdb folder: 100 real reviews of each label to train on, 30 to test on."""
+
+    def build(root: Path) -> None:
+        table = imdb.to_pandas()
+        for (split, label), group in table.groupby(["split", "label"]):
+            folder = root / split / ("pos" if label else "neg")
+            folder.mkdir(parents=True)
+            for number, text in enumerate(group["text"].head(100 if split == "train" else 30)):
+                (folder / f"{number}_{9 if label else 2}.txt").write_text(text, encoding="utf-8")
+
+    return made_once("aclImdb", build)
+
+
+@pytest.fixture(scope="session")
+def glove(made_once) -> Path:
     """A small GloVe text file: 8 numbers for each of some frequent words."""
-    path = tmp_path_factory.mktemp("vectors") / "glove.txt"
-    words = ["the", "and", "a", "of", "to", "is", "it", "film", "not", "good", "bad", "worst"]
-    values = np.random.default_rng(0).normal(size=(len(words), 8)).round(4)
-    lines = (" ".join([word, *map(str, row)]) for word, row in zip(words, values, strict=True))
-    path.write_text("\n".join(lines) + "\n")
-    return path
+
+    def build(path: Path) -> None:
+        words = ["the", "and", "a", "of", "to", "is", "it", "film", "not", "good", "bad", "worst"]
+        values = np.random.default_rng(0).normal(size=(len(words), 8)).round(4)
+        lines = (" ".join([word, *map(str, row)]) for word, row in zip(words, values, strict=True))
+        path.write_text("\n".join(lines) + "\n")
+
+    return made_once("glove.txt", build)
 
 
 def edit_params(root: Path, **changes: object) -> None:
@@ -120,13 +145,16 @@ def run() -> Callable[..., subprocess.CompletedProcess]:
 
 
 @pytest.fixture(scope="session")
-def reproduced(make_project, run, tmp_path_factory) -> Path:
+def reproduced(make_project, run, made_once) -> Path:
     """A small project that DVC has run once, committed; tests that change it take a copy."""
-    root = make_project(tmp_path_factory.mktemp("project") / "reproduced")
-    run(root, "git", "init", "--quiet")
-    run(root, "git", "config", "user.name", "Test")
-    run(root, "git", "config", "user.email", "test@example.com")
-    run(root, "dvc", "repro")
-    run(root, "git", "add", "--all")
-    run(root, "git", "commit", "--quiet", "--message", "Run the pipeline")
-    return root
+
+    def build(root: Path) -> None:
+        make_project(root)
+        run(root, "git", "init", "--quiet")
+        run(root, "git", "config", "user.name", "Test")
+        run(root, "git", "config", "user.email", "test@example.com")
+        run(root, "dvc", "repro")
+        run(root, "git", "add", "--all")
+        run(root, "git", "commit", "--quiet", "--message", "Run the pipeline")
+
+    return made_once("reproduced", build)

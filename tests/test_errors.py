@@ -32,13 +32,15 @@ def test_a_long_text_is_shown_from_the_beginning_of_a_word_to_its_end():
 
 def test_a_calibrated_variant_lies_on_the_diagonal():
     generator = np.random.default_rng(0)
-    probabilities = generator.random((3, 40_000)).astype(np.float32)
-    labels = (generator.random(40_000) < 0.7).astype(int)
-    probabilities = np.full_like(probabilities, 0.7) + 0.2 * (probabilities - 0.5)
-    table = errors.calibration(labels, probabilities)
-    assert len(table) == errors.CALIBRATION_BINS
-    assert table["predicted"].is_monotonic_increasing
-    assert table["positive"].to_numpy() == pytest.approx(0.7, abs=0.02)
+    true = generator.random(200_000).astype(np.float32)
+    labels = (generator.random(200_000) < true).astype(int)
+    table = errors.calibration(labels, np.stack([true, true]))
+    assert table["predicted"].to_numpy() == pytest.approx(np.arange(0.05, 1, 0.1), abs=0.01)
+    assert table["positive"].to_numpy() == pytest.approx(table["predicted"].to_numpy(), abs=0.01)
+    bold = np.where(true > 0.5, 0.99, 0.01)
+    table = errors.calibration(labels, bold[None, :] + 1e-3 * (true - 0.5))
+    assert table["positive"].to_numpy()[-1] == pytest.approx(0.95, abs=0.01)
+    assert table["predicted"].to_numpy()[-1] == pytest.approx(0.99, abs=0.01)
 
 
 def test_reviews_of_like_length_are_averaged_and_every_review_is_in_one_group():

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from tests.conftest import edit_params
 
@@ -34,8 +35,8 @@ def ran(done) -> list[str]:
     return [line.split("'")[1] for line in lines if line.startswith("Running stage")]
 
 
-def test_a_second_repro_runs_nothing(reproduced, run):
-    assert "Data and pipelines are up to date" in run(reproduced, "dvc", "repro").stdout
+def test_a_second_repro_runs_nothing(copy, run):
+    assert "Data and pipelines are up to date" in run(copy, "dvc", "repro").stdout
 
 
 def test_the_metrics_have_the_agreed_keys(reproduced):
@@ -46,14 +47,19 @@ def test_the_metrics_have_the_agreed_keys(reproduced):
     for variant in variants:
         assert list(evaluation[variant]) == [*scored, "accuracy_std"]
     assert list(evaluation["gap"]) == ["pretrained-learned", "finetuned-learned"]
-    for gap in evaluation["gap"].values():
+    for name, gap in evaluation["gap"].items():
         assert list(gap) == ["accuracy", "accuracy_low", "accuracy_high", "mcnemar_p"]
-        assert gap["accuracy_low"] <= gap["accuracy"] <= gap["accuracy_high"]
+        variant = name.removesuffix("-learned")
+        difference = evaluation[variant]["accuracy"] - evaluation["learned"]["accuracy"]
+        assert gap["accuracy"] == pytest.approx(difference, abs=1.1e-4)
+        assert gap["accuracy_low"] < gap["accuracy"] < gap["accuracy_high"]
     history = (reproduced / "metrics/training/learned.csv").read_text().splitlines()
     assert history[0] == "repeat,epoch,loss,accuracy,val_loss,val_accuracy"
     assert len(history) == 1 + 2 * 2
-    predictions = pq.read_table(reproduced / "data/predictions/test.parquet")
-    assert predictions.num_rows == 3 * 2 * 60
+    predictions = pq.read_table(reproduced / "data/predictions/test.parquet").to_pandas()
+    assert predictions.groupby("variant", observed=True).size().to_dict() == (
+        dict.fromkeys(variants, 2 * 60)
+    )
 
 
 def test_changing_one_variant_retrains_only_that_variant(copy, run):
@@ -82,12 +88,17 @@ def test_a_new_width_of_the_learned_embedding_leaves_the_pretrained_ones_alone(c
 
 def test_an_experiment_shows_every_row_of_the_comparison_with_its_change(copy, run):
     run(copy, "dvc", "exp", "run", "-S", "model.head=mean", "-S", "train.repeats=1")
-    diff = json.loads(run(copy, "dvc", "metrics", "diff", "--json").stdout)
+    diff = json.loads(run(copy, "dvc", "metrics", "diff", "--all", "--json").stdout)
     rows = diff["metrics/evaluation.json"]
-    for row in ("learned", "pretrained", "finetuned"):
-        assert "diff" in rows[f"{row}.accuracy"]
-    assert "diff" in rows["gap.pretrained-learned.accuracy"]
-    assert rows["gap.pretrained-learned.accuracy_low"]["new"] is None  # one repeat: no interval
+    before = json.loads(run(copy, "git", "show", "HEAD:metrics/evaluation.json").stdout)
+    after = json.loads((copy / "metrics/evaluation.json").read_text())
+    for variant in ("learned", "pretrained", "finetuned"):
+        row = rows[f"{variant}.accuracy"]
+        assert row["old"] == before[variant]["accuracy"]
+        assert row["new"] == after[variant]["accuracy"]
+    row, name = rows["gap.pretrained-learned.accuracy"], "pretrained-learned"
+    assert (row["old"], row["new"]) == tuple(of["gap"][name]["accuracy"] for of in (before, after))
+    assert rows[f"gap.{name}.accuracy_low"]["new"] is None  # one repeat: no interval
 
 
 def test_a_clone_that_is_given_the_cache_has_nothing_to_do(reproduced, run, tmp_path):
@@ -97,8 +108,10 @@ def test_a_clone_that_is_given_the_cache_has_nothing_to_do(reproduced, run, tmp_
     assert "Data and pipelines are up to date" in run(tmp_path / "clone", "dvc", "repro").stdout
 
 
-def test_a_second_run_from_an_empty_cache_writes_the_same_bytes(reproduced, run, make_project):
-    root = make_project(reproduced.parent / "again")
+def test_a_second_run_from_an_empty_cache_writes_the_same_bytes(
+    reproduced, run, make_project, tmp_path
+):
+    root = make_project(tmp_path)
     run(root, "git", "init", "--quiet")
     run(root, "dvc", "repro")
     assert (root / "dvc.lock").read_bytes() == (reproduced / "dvc.lock").read_bytes()
@@ -130,11 +143,19 @@ def test_training_that_diverges_stops_with_one_line_and_leaves_nothing(copy, run
     assert content(copy) == before
 
 
-def test_dvc_draws_every_plot(reproduced, run):
-    page = run(reproduced, "dvc", "plots", "show").stdout.strip().removeprefix("file://")
+def test_dvc_draws_every_plot(copy, run):
+    page = run(copy, "dvc", "plots", "show").stdout.strip().removeprefix("file://")
     html = Path(page).read_text()
-    for plot in ("accuracy", "loss", "roc", "confusion", "accuracy.png", "loss.png"):
-        assert plot in html
+    drawn = {*re.findall(r'"title":\s*\{"text":\s*"([^"]+)"', html)}
+    for plot in yaml.safe_load((copy / "dvc.yaml").read_text())["plots"][:-1]:
+        [(_, settings)] = plot.items()
+        assert settings["title"] in drawn
+    for variant in ("learned", "pretrained", "finetuned"):
+        assert f"Validation accuracy of {variant} by epoch, each repeat" in html
+    pictures = {*re.findall(r'<img[^>]+src="([^"]+)"', html)}
+    assert {Path(picture).name.split("_")[-1] for picture in pictures} == {
+        path.name for path in (copy / "metrics/figures").iterdir()
+    }
 
 
 # Runs a stage with each of some inputs missing, overwritten, and with one bit turned over; what is
