@@ -232,8 +232,8 @@ def in_turn(work: Callable, items: Iterable) -> Iterator:
             yield waiting.popleft().result()
 
 
-def line_blocks(path: Path, file: BinaryIO, layout: Layout) -> Iterator[tuple[int, bytes]]:
-    """Cut a text into blocks of whole lines; yield the first line's number and the block."""
+def line_blocks(path: Path, file: BinaryIO, layout: Layout) -> Iterator[tuple[int, int, bytes]]:
+    """Cut a text into blocks of whole lines; yield the first line's number, how many, the block."""
     number = layout.n_before + 1
     while block := file.read(BLOCK_BYTES):
         if not block.endswith(b"\n"):
@@ -244,20 +244,20 @@ def line_blocks(path: Path, file: BinaryIO, layout: Layout) -> Iterator[tuple[in
             block += rest if rest.endswith(b"\n") else rest + b"\n"
         if number == 1:
             block = block.removeprefix(BYTE_ORDER_MARK)
-        yield number, block
-        number += block.count(b"\n")
+        n_lines = block.count(b"\n")
+        yield number, n_lines, block
+        number += n_lines
 
 
-def parse(path: Path, layout: Layout, numbered: tuple[int, bytes]) -> Block:
-    """Read lines of text, the first of them of the number given."""
-    number, block = numbered
+def parse(path: Path, layout: Layout, numbered: tuple[int, int, bytes]) -> Block:
+    """Read a block of lines of text."""
+    number, n_lines, block = numbered
     if layout.line_end != b"\n":
         block = block.replace(layout.line_end, b"\n")
-    return (
-        parse_table(block, layout.dim)
-        or parse_table(tidy(block), layout.dim)
-        or parse_lines(path, layout, number, block)
-    )
+    if not (found := parse_table(block, n_lines, layout.dim)):
+        tidied = tidy(block)
+        found = parse_table(tidied, tidied.count(b"\n"), layout.dim)
+    return found or parse_lines(path, layout, number, block)
 
 
 def tidy(block: bytes) -> bytes:
@@ -265,7 +265,7 @@ def tidy(block: bytes) -> bytes:
     return LINE_ENDS.sub(b"\n", b"\n" + BETWEEN.sub(b" ", block))[1:]
 
 
-def parse_table(block: bytes, dim: int) -> Block | None:
+def parse_table(block: bytes, n_lines: int, dim: int) -> Block | None:
     """Read lines with `dim` blanks each, as parse_lines would; None if some line is otherwise."""
     if b"\t" in block or b"\r" in block or block.startswith(BYTE_ORDER_MARK):
         return None  # Polars takes some of these off the ends of fields
@@ -282,7 +282,7 @@ def parse_table(block: bytes, dim: int) -> Block | None:
     except pl.exceptions.PolarsError:
         return None
     matrix = table.drop("word").to_numpy(order="c")  # where there was no number it has a NaN
-    if len(table) != block.count(b"\n") or not np.isfinite(matrix).all():
+    if len(table) != n_lines or not np.isfinite(matrix).all():
         return None
     return Block(table["word"].to_list(), matrix)
 
