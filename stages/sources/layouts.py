@@ -24,7 +24,6 @@ OTHER_FORMATS = {  # by how they begin
     b"\x93NUMPY": "is an array of NumPy without words: write a word and its numbers a line",
     b"\x89HDF": "is HDF5: write a word and its numbers a line",
     b"version https://git-lfs": "is a pointer to a file: git lfs pull fetches it",
-    b"PK\x03\x04": f"is a zip within another, or damaged: {UNPACK}",
     b"\x1f\x8b": f"is compressed twice: {UNPACK}",
     b"\xfd7zXZ": f"is compressed twice: {UNPACK}",
     b"(\xb5/\xfd": f"is compressed by Zstandard: {UNPACK}",
@@ -94,6 +93,7 @@ def fault_of_first(line: bytes, fields: list[bytes], dim: int) -> str | None:
         return "no word before the numbers"
     if not 0 < dim <= WIDEST:
         hint = ": is it UTF-16? save it as UTF-8" if b"\0" in line else ""
+        hint = ": is it a zip, damaged or within another?" if line.startswith(b"PK\3\4") else hint
         return f"no word with numbers after it{hint}"
     return None
 
