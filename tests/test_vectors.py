@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from stages import download
 from stages.shared.artifacts import InputError
 from stages.sources import vectors
+from stages.sources.layouts import are_numbers, is_number
 
 WORDS = ["the", "film", "don't", "…", '"', "#", "null"]
 MATRIX = np.random.default_rng(0).normal(size=(len(WORDS), 4)).astype(np.float32)
@@ -184,6 +185,11 @@ def test_any_words_come_back_from_binary_or_are_refused(tmp_path_factory, table,
     np.testing.assert_array_equal(matrix, [row for _, row in table])
 
 
+@given(st.lists(st.text("+-.01eE_nax", max_size=5).map(str.encode), min_size=1, max_size=3))
+def test_numbers_are_told_alike_one_by_one_and_together(fields):
+    assert are_numbers(fields) == all(map(is_number, fields))
+
+
 def test_a_word_may_hold_spaces_or_what_is_not_utf8(tmp_path):
     words = ["the", ". . .", "at name@domain.com", "5 a", "d", "e", "f"]
     (tmp_path / "a.txt").write_bytes(text(words=words))
@@ -252,6 +258,7 @@ def test_a_limit_keeps_the_first_words(make, tmp_path, monkeypatch):
         (b"a 0,1 0,2\n", "line 1: '0,1' is not a finite number: write decimals with a point"),
         (b"1 2\na 0,1 0,2\n", "line 2: '0,1' is not a finite number: write decimals with a point"),
         (b"a 1 2\rb 1 2\r", r"line 1: '2\\rb' is not a finite number"),
+        (b"a,0.1,0.2\n", "line 1: no word with numbers after it: write blanks between the numbers"),
         (b" 1 2 3\n", "line 1: no word before the numbers"),
         ("a 1 2\n".encode("utf-16"), "is UTF-16: save it as UTF-8"),
         ("a 1 2\n".encode("utf-16-le"), "line 1: no word with numbers after it: is it UTF-16?"),

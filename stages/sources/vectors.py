@@ -31,6 +31,7 @@ from stages.sources.layouts import (
     BYTE_ORDER_MARK,
     UNPACK,
     Layout,
+    are_numbers,
     count_numbers,
     is_number,
     not_a_number,
@@ -195,7 +196,7 @@ def packing(info: zipfile.ZipInfo) -> str | None:
 
 
 def short(name: str) -> str:
-    return name[-40:]
+    return repr(name[-40:])[1:-1]  # on one line, whatever it holds
 
 
 def listed(names: Iterable[str]) -> str:
@@ -317,7 +318,9 @@ def fault_of_row(fields: list[bytes], values: list[bytes], layout: Layout) -> st
             f"{count_numbers(fields)} numbers after the word, but {said} {layout.dim}: that a word"
             " ends in a number shows only below a header, '<words> <dimensions>'"
         )
-    return next((not_a_number(value) for value in values if not is_number(value)), None)
+    if are_numbers(values):
+        return None
+    return next(not_a_number(value) for value in values if not is_number(value))
 
 
 SOURCES: dict[str, Callable[[Path | None, int | None], Iterator[Block]]] = {

@@ -19,7 +19,7 @@ from stages.shared.artifacts import InputError
 SMALLEST, LARGEST = 1e-7, 1e5
 TELLING = 1e-3  # each vector has a greater number; digits and blanks read as numbers have none
 LONGEST_WORD = 1000  # bytes in which the blank that ends a word is sought
-ODD_WORDS = 2  # the word itself and the next; where more is wrong, no other blank is the right one
+MOST_FAULTS = 2  # where the right blank was found: the word and the next may be odd
 MOST_AT_ONCE = 256  # words that are checked together
 NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 
@@ -154,7 +154,7 @@ def settle(data: bytes, start: int, n_bytes: int, number: int) -> Span:
             break
         blanks.append(blank)
     faults = [count_faults(data, start, blank, n_bytes) for blank in blanks]
-    best = blanks[faults.index(min(faults))] if min(faults) <= ODD_WORDS else first
+    best = blanks[faults.index(min(faults))] if min(faults) <= MOST_FAULTS else first
     largest = np.abs(np.frombuffer(data, "<f4", n_bytes // 4, best + 1)).max()
     if not np.isfinite(largest):
         raise WrongWordError(number, "a number that is not finite")
