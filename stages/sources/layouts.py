@@ -13,7 +13,6 @@ MOST = float(np.finfo(np.float32).max)
 WIDEST = 100_000  # numbers of a vector, as in params.yaml
 ROWS_COMPARED = 10  # with what the header says
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-BETWEEN = re.compile(rb"[ \t]+")  # fields of a line; words may hold any other white space
 NUMBER = re.compile(rb"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|inf(?:inity)?)", re.IGNORECASE)
 UNPACK = "unpack it, and set download.vectors.path to the file in it"
 OTHER_FORMATS = {  # by how they begin
@@ -104,8 +103,8 @@ def fault_of_first(line: bytes, fields: list[bytes], dim: int) -> str | None:
 
 
 def split_row(line: bytes) -> list[bytes]:
-    """Split a line into its fields; a word that holds blanks takes several."""
-    return BETWEEN.split(line.rstrip(b" \t\r").lstrip(b" \t"))
+    """Split a line at blanks and tabs, and at no other white space, which words may hold."""
+    return [f for f in line.rstrip(b" \t\r").replace(b"\t", b" ").split(b" ") if f]
 
 
 def line_end(line: bytes) -> bytes:

@@ -27,7 +27,6 @@ from stages.shared.artifacts import (
     reading_input,
 )
 from stages.sources.layouts import (
-    BETWEEN,
     BYTE_ORDER_MARK,
     UNPACK,
     Layout,
@@ -42,7 +41,6 @@ from stages.sources.word2vec import binary_blocks
 
 BLOCK_BYTES = 4 << 20  # read at a time
 LONGEST_LINE = 1 << 20  # bytes; what has no line end for so long is no text of vectors
-LINE_ENDS = re.compile(rb"(?:[ \r]*\n)+ ?")  # with the blanks around them, and blank lines
 COMPRESSED = {rb"\x1f\x8b": gzip.open, rb"BZh[1-9]1AY&SY": bz2.open, rb"\xfd7zXZ\0": lzma.open}
 # What zips hold beside vectors: macOS' copies of attributes, hidden files, and words about them.
 ASIDE = re.compile(
@@ -263,7 +261,11 @@ def parse(path: Path, layout: Layout, numbered: tuple[int, int, bytes]) -> Block
 
 def tidy(block: bytes) -> bytes:
     """Leave one blank between fields, none at the ends of lines, and no line that is blank."""
-    return LINE_ENDS.sub(b"\n", b"\n" + BETWEEN.sub(b" ", block))[1:]
+    block = b"\n" + block.replace(b"\t", b" ").replace(b"\r\n", b"\n")
+    for wide in (b"  ", b" \n", b"\n ", b"\n\n"):
+        while wide in block:
+            block = block.replace(wide, b"\n" if b"\n" in wide else b" ")
+    return block[1:]
 
 
 def parse_table(block: bytes, n_lines: int, dim: int) -> Block | None:
@@ -293,7 +295,7 @@ def parse_lines(path: Path, layout: Layout, number: int, block: bytes) -> Block:
     words, rows = [], []
     for line_number, line in enumerate(block.split(b"\n"), number):
         fields = split_row(line)
-        if fields == [b""]:
+        if not fields:
             continue
         if line[:1] in (b" ", b"\t") and len(fields) == layout.dim:
             fields.insert(0, b"")
