@@ -115,6 +115,24 @@ def test_every_format_in_blocks_of_any_size_gives_the_same(
     np.testing.assert_array_equal(matrix, MATRIX)
 
 
+@pytest.mark.parametrize("block_bytes", [1, 1 << 20])
+@pytest.mark.parametrize("header", ["", "7 4\n"])
+def test_a_word_keeps_every_white_space_but_what_separates(
+    header, block_bytes, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(vectors, "BLOCK_BYTES", block_bytes)
+    words = ["a", "\ufeffb", "foo\r", "\r", "c\rd\x85", "\u2028\xa0e\x0b", "\x1c\x00"]
+    (tmp_path / "a.txt").write_bytes(text(header, words=words))
+    assert read(tmp_path / "a.txt")[0] == words
+
+
+def test_an_empty_word_above_a_control_character_is_text(tmp_path):
+    (tmp_path / "a.vec").write_bytes(b"2 1\n 100.0\n\x1f 0.5\n")
+    words, matrix = read(tmp_path / "a.vec")
+    assert words == ["", "\x1f"]
+    assert matrix.tolist() == [[100], [0.5]]
+
+
 def test_a_word_may_end_in_a_number_below_a_header(tmp_path):
     words = ["the", "windows 10", "web 2.0", "1 2 3", "e", "10", "5 a"]
     (tmp_path / "a.vec").write_bytes(text("7 4\n", words=words))
@@ -328,6 +346,17 @@ def test_a_phrase_in_a_binary_file_is_one_word(block_bytes, end, tmp_path, monke
     words, matrix = read(tmp_path / "a.bin")
     assert words == phrases
     np.testing.assert_array_equal(matrix, MATRIX)
+
+
+@pytest.mark.parametrize(("dim", "end"), [(1, b"\n"), (5, b"")])
+def test_phrases_are_told_even_before_few_numbers(dim, end, tmp_path):
+    generator = np.random.default_rng(0)
+    words = [" ".join(generator.choice(WORDS, n)) for n in generator.integers(1, 4, 5000)]
+    matrix = generator.normal(size=(len(words), dim)).astype(np.float32)
+    rows = [w.encode() + b" " + row.tobytes() + end for w, row in zip(words, matrix, strict=True)]
+    (tmp_path / "a.bin").write_bytes(f"{len(words)} {dim}\n".encode() + b"".join(rows))
+    assert read(tmp_path / "a.bin")[0] == words
+    np.testing.assert_array_equal(read(tmp_path / "a.bin")[1], matrix)
 
 
 def test_a_word_in_a_binary_file_keeps_every_white_space_but_line_feeds(tmp_path):

@@ -134,8 +134,7 @@ def choose_member(path: Path | str, dim: int | None, archive: zipfile.ZipFile) -
     Where names don't tell, the first bytes of the members do; of text and binary, it is the text.
     Raises InputError if no member holds vectors, or several do.
     """
-    members = [info for info in archive.infolist() if not ASIDE.search(info.filename)]
-    members = [info for info in members if info.file_size]
+    members = [m for m in archive.infolist() if m.file_size and not ASIDE.search(m.filename)]
     width = re.compile(rf"(?<![a-z\d]){dim}d(?![a-z\d])")
     named = [info for info in members if width.search(info.filename.lower())]
     members = named if len(named) == 1 else members
