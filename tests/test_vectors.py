@@ -351,8 +351,9 @@ def test_a_phrase_in_a_binary_file_is_one_word(block_bytes, end, tmp_path, monke
 @pytest.mark.parametrize(("dim", "end"), [(1, b"\n"), (5, b"")])
 def test_phrases_are_told_even_before_few_numbers(dim, end, tmp_path):
     generator = np.random.default_rng(0)
-    words = [" ".join(generator.choice(WORDS, n)) for n in generator.integers(1, 4, 5000)]
-    matrix = generator.normal(size=(len(words), dim)).astype(np.float32)
+    parts, lengths = ["the", "film", "of", "a", "10"], generator.integers(1, 4, 3000)
+    words = [" ".join(generator.choice(parts, n)) for n in lengths]
+    matrix = generator.normal(scale=0.3, size=(len(words), dim)).astype(np.float32)
     rows = [w.encode() + b" " + row.tobytes() + end for w, row in zip(words, matrix, strict=True)]
     (tmp_path / "a.bin").write_bytes(f"{len(words)} {dim}\n".encode() + b"".join(rows))
     assert read(tmp_path / "a.bin")[0] == words
