@@ -4,7 +4,8 @@ In:  data/sequences/vocabulary.parquet, data/sequences/train/ and data/raw/vecto
 Out: data/embeddings/random.npy, glove.npy, domain.npy and adapted.npy, each (num_words +
      num_bigrams, dim) float32: row 0 is padding and zero, row i belongs to index i, a word without
      a vector has zeros. The latter two are empty unless they are asked for under `embed`.
-     metrics/coverage.json: which share of the vocabulary, and of the tokens, has a vector.
+     metrics/coverage.json: which share of the vocabulary, and of the tokens, has a vector, and
+     `warnings`: sentences about too small a share.
 Parameters: embed, tokenize.num_words, tokenize.num_bigrams, seed.
 """
 
@@ -13,11 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from stages import evidence
 from stages.draws import draw_matrix
 from stages.shared import artifacts, params
 from stages.shared.artifacts import InputError, reading, run, whole, write_json
 
 MISSING_SHOWN = 20  # of the most frequent words without a vector
+MOST_WORDS = 0.5  # of the vectors, from which on something is said of them
 
 
 def find_rows(words: pa.Array, vector_words: pa.Array) -> np.ndarray:
@@ -70,6 +73,31 @@ def coverage(words: pa.Array, counts: np.ndarray, rows: np.ndarray, num_words: i
     }
 
 
+def warnings(covered: dict, vector_words: pa.Array) -> list[str]:
+    """Say where too few of the text's words have a vector, and what shows why.
+
+    `covered` as from coverage. Tokens are in lower case and hold no underscore.
+    """
+    share = covered["share_of_tokens"]
+    if share >= evidence.FEW_TOKENS:
+        return []
+    found = [
+        f"only {100 * share:.1f} % of the train split's words have a pretrained vector: are the"
+        " vectors of the text's language?"
+    ]
+    if share < evidence.LEAST_TOKENS:
+        found.append(
+            f"under {100 * evidence.LEAST_TOKENS:.0f} %, no verdict on the vectors will be given"
+        )
+    for pattern, what in (
+        (r"^\p{Lu}", "begin with a capital letter, and the text is read in lower case"),
+        ("._.", "hold an underscore, where the text is cut into words"),
+    ):
+        if pc.mean(pc.match_substring_regex(vector_words, pattern)).as_py() > MOST_WORDS:
+            found.append(f"most words of the vectors {what}: these match nothing")
+    return found
+
+
 def main() -> None:
     settings = params.load()
     num_words, embed = settings.tokenize.num_words, settings.embed
@@ -77,16 +105,18 @@ def main() -> None:
     with reading(artifacts.VOCABULARY):
         vocabulary = pq.read_table(artifacts.VOCABULARY)
     with reading(artifacts.VECTORS):
-        vector_words = artifacts.VECTOR_WORDS.read_text("utf-8").split("\n")[:-1]
+        # Not read_text, which takes a carriage return in a word for the end of a line.
+        listed = artifacts.VECTOR_WORDS.read_bytes().decode("utf-8").split("\n")[:-1]
         vectors = np.load(artifacts.VECTOR_MATRIX, mmap_mode="r")
-    if len(vector_words) != len(vectors):
+    if len(listed) != len(vectors):
         raise InputError(
-            f"{artifacts.VECTORS} holds {len(vector_words)} words and {len(vectors)} vectors:"
+            f"{artifacts.VECTORS} holds {len(listed)} words and {len(vectors)} vectors:"
             " dvc repro --force download@vectors"
         )
-    words = vocabulary["word"].combine_chunks()
-    rows = find_rows(words, pa.array(vector_words, pa.string()))
+    words, vector_words = vocabulary["word"].combine_chunks(), pa.array(listed, pa.string())
+    rows = find_rows(words, vector_words)
     covered = coverage(words, vocabulary["count"].to_numpy(), rows, num_words)
+    covered["warnings"] = warnings(covered, vector_words)
     nothing = np.empty((0, 0), np.float32)
     matrices = {
         "random": draw_matrix(n_ids, embed.random.dim, settings.seed),
@@ -104,6 +134,10 @@ def main() -> None:
         f"{covered['words_kept_with_vector']:,} of the {covered['words_kept']:,} words kept have a"
         f" vector, and {covered['share_of_tokens']:.2%} of the train split's tokens"
     )
+    if n_repeated := len(vector_words) - pc.count_distinct(vector_words).as_py():
+        print(f"vectors of words that had one before, and are not read: {n_repeated:,}")
+    for warning in covered["warnings"]:
+        print(f"warning: {warning}")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,19 @@
 """embed: row i is the vector of the word of index i, and coverage counts what has one."""
 
+import json
+import shutil
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from stages.build_embedding import coverage, find_rows, look_up
+from stages import build_embedding, download
+from stages.build_embedding import coverage, find_rows, look_up, warnings
 from stages.draws import draw_matrix
+from stages.shared import artifacts
+from stages.sources import vectors
+from tests.conftest import CODE, PROJECT, edit_params
 
 WORDS = pa.array(["the", "it's", "film", "plot", "zzz"])
 COUNTS = np.array([50, 20, 15, 10, 5])
@@ -58,3 +66,76 @@ def test_a_drawn_matrix_is_uniform_as_keras_draws_it_and_follows_its_seed():
     assert matrix.std() == pytest.approx(0.1 / 12**0.5, rel=0.02)
     np.testing.assert_array_equal(matrix, draw_matrix(1000, 50, seed=3))
     assert not np.array_equal(matrix, draw_matrix(1000, 50, seed=4))
+
+
+@pytest.mark.parametrize(
+    ("share", "words", "said"),
+    [
+        (0.8, ["Film", "The"], []),
+        (
+            0.62,
+            ["film", "the"],
+            ["only 62.0 % of the train split's words have a pretrained vector"],
+        ),
+        (0.1, ["film"], ["only 10.0 % of the train split's words", "under 20 %, no verdict"]),
+        (0.7, ["Film", "Ärger", "the"], ["only 70.0 %", "begin with a capital letter"]),
+        (0.7, ["new_york", "film_NOUN", "the"], ["only 70.0 %", "hold an underscore"]),
+        (0.7, ["_", "the_", "The", "a"], ["only 70.0 %"]),
+    ],
+)
+def test_low_coverage_is_said_with_what_shows_why(share, words, said):
+    found = warnings({"share_of_tokens": share}, pa.array(words))
+    assert len(found) == len(said)
+    for sentence, part in zip(found, said, strict=True):
+        assert part in sentence
+        assert len(sentence) <= 200
+
+
+@pytest.fixture
+def embed(tmp_path, monkeypatch, capsys):
+    """Runs the stage on a text's words and on vectors; returns coverage, the matrix, the output."""
+    for name in CODE:
+        if name != "stages":
+            shutil.copy(PROJECT / name, tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    def embed(tokens: dict[str, int], words: list[str], matrix: np.ndarray):
+        artifacts.split("train").mkdir(parents=True, exist_ok=True)
+        table = pa.table({"word": list(tokens), "count": list(tokens.values())})
+        pq.write_table(table, artifacts.VOCABULARY)
+        np.save(artifacts.split("train") / "sequences.npy", np.ones((3, 4), np.int32))
+        blocks = iter([vectors.Block(words, matrix)])
+        artifacts.VECTORS.mkdir(parents=True, exist_ok=True)
+        download.write_vectors(blocks, artifacts.VECTOR_WORDS, artifacts.VECTOR_MATRIX)
+        build_embedding.main()
+        covered = json.loads(artifacts.COVERAGE.read_text())
+        return covered, np.load(artifacts.embedding("glove")), capsys.readouterr().out
+
+    return embed
+
+
+def test_vectors_that_match_no_word_are_no_crash_but_a_warning(embed, tmp_path):
+    edit_params(tmp_path, embed__adapted={"dim": 2})
+    covered, matrix, out = embed({"the": 3, "film": 1}, ["Haus"], np.ones((1, 1), np.float32))
+    assert covered["share_of_tokens"] == 0
+    assert matrix.shape == (10_000, 1)
+    assert not matrix.any()
+    assert [f"warning: {sentence}" for sentence in covered["warnings"]] == [
+        line for line in out.splitlines() if line.startswith("warning: ")
+    ]
+    assert len(covered["warnings"]) == 3
+
+
+def test_words_with_any_white_space_find_their_vector(embed):
+    words = ["foo\rbar", "a\x85b", "c\u2028d", "e\xa0f", "\r"]
+    matrix = np.arange(5, dtype=np.float32)[:, None] + 1
+    covered, found, _ = embed(dict.fromkeys(reversed(words), 1), words, matrix)
+    assert found[1:6, 0].tolist() == [5, 4, 3, 2, 1]
+    assert covered["warnings"] == []
+
+
+def test_vectors_of_words_that_had_one_are_counted(embed):
+    matrix = np.array([[1], [2], [3]], np.float32)
+    _, found, out = embed({"film": 1}, ["film", "the", "film"], matrix)
+    assert found[1] == [1]
+    assert "vectors of words that had one before, and are not read: 1" in out

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import zipfile
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +24,7 @@ import pytest
 from stages.shared.artifacts import InputError
 from stages.sources import fetch as fetching
 from stages.sources.fetch import fetch, fetch_zip_member
+from stages.sources.vectors import choose_member, vector_file
 
 CONTENT = random.Random(0).randbytes(200_000)
 OTHER = random.Random(1).randbytes(200_000)
@@ -531,8 +533,8 @@ def zipped(comment: bytes = b"", last: bytes = CONTENT) -> bytes:
 MIDDLE = CONTENT[:50_000].hex().encode()
 
 
-def middle(names: list[str]) -> str:
-    assert names == ["first.txt", "middle.txt", "last.txt"]
+def middle(archive: zipfile.ZipFile) -> str:
+    assert archive.namelist() == ["first.txt", "middle.txt", "last.txt"]
     return "middle.txt"
 
 
@@ -567,10 +569,10 @@ def test_only_the_directory_and_one_member_of_a_zip_are_downloaded(zip_site):
 
 
 def test_members_of_a_zip_are_downloaded_once_each_and_kept_apart(zip_site):
-    first = fetch_zip_member(zip_site.url, lambda names: names[0])
+    first = fetch_zip_member(zip_site.url, lambda archive: archive.namelist()[0])
     second = fetch_zip_member(zip_site.url, middle)
     n_requests = len(zip_site.requests)
-    assert fetch_zip_member(zip_site.url, lambda names: names[0]) == first
+    assert fetch_zip_member(zip_site.url, lambda archive: archive.namelist()[0]) == first
     assert fetch_zip_member(zip_site.url, middle) == second
     assert first != second
     assert read(first, "first.txt") == OTHER
@@ -592,7 +594,7 @@ def test_a_zip64_and_one_with_a_comment_are_read_too(zip_site, monkeypatch, memb
         patch.setattr(zipfile, "ZIP64_LIMIT", 1000)
         zip_site.content = zipped(b"a comment")
     assert b"PK\x06\x06" in zip_site.content[-500:]
-    path = fetch_zip_member(zip_site.url, lambda names: names[names.index(member)])
+    path = fetch_zip_member(zip_site.url, lambda archive: archive.getinfo(member).filename)
     assert read(path, member) == read(io.BytesIO(zip_site.content), member)
 
 
@@ -674,17 +676,17 @@ def test_a_member_that_is_corrupt_leaves_nothing(zip_site):
     content = bytearray(zip_site.content)
     content[1000] ^= 1
     zip_site.content = bytes(content)
-    said = refusal(fetch_zip_member, zip_site.url, lambda names: names[0])
+    said = refusal(fetch_zip_member, zip_site.url, lambda archive: archive.namelist()[0])
     assert "Bad CRC-32 for file 'first.txt'" in said
     assert files() == []
     assert not fetching.RECORD.exists()
 
 
 def test_a_member_that_changed_is_refused_until_the_user_accepts_it(zip_site):
-    fetch_zip_member(zip_site.url, lambda names: names[2]).unlink()
+    fetch_zip_member(zip_site.url, lambda archive: archive.namelist()[2]).unlink()
     before = fetching.RECORD.read_bytes()
     zip_site.content = zipped(last=OTHER)
-    said = refusal(fetch_zip_member, zip_site.url, lambda names: names[2])
+    said = refusal(fetch_zip_member, zip_site.url, lambda archive: archive.namelist()[2])
     assert said.startswith(
         f"{zip_site.url}#last.txt has SHA-256 {sum_of(OTHER)}, not {sum_of(CONTENT)}"
     )
@@ -692,11 +694,77 @@ def test_a_member_that_changed_is_refused_until_the_user_accepts_it(zip_site):
     assert fetching.RECORD.read_bytes() == before
     assert files() == []
     fetching.RECORD.unlink()
-    assert read(fetch_zip_member(zip_site.url, lambda names: names[2]), "last.txt") == OTHER
+    assert (
+        read(fetch_zip_member(zip_site.url, lambda archive: archive.namelist()[2]), "last.txt")
+        == OTHER
+    )
 
 
 def test_what_the_chooser_refuses_is_refused(zip_site):
-    def choose(names: list[str]) -> str:
-        raise InputError(f"none of {len(names)} will do")
+    def choose(archive: zipfile.ZipFile) -> str:
+        raise InputError(f"none of {len(archive.namelist())} will do")
 
     assert refusal(fetch_zip_member, zip_site.url, choose) == "none of 3 will do"
+
+
+def zip_of(**members: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def test_a_member_that_only_its_content_tells_is_found_by_ranges(zip_site):
+    text = "".join(f"word{n} 0.{n} 0.2\n" for n in range(20_000)).encode()
+    model = b"\xba\x16\x4f\x2f" + bytes(3_000_000)
+    zip_site.content = zip_of(**{"a.bin": model, "a.vec": text, "README.txt": b"Version 3\n"})
+    choose = partial(choose_member, zip_site.url, None)
+    path = fetch_zip_member(zip_site.url, choose)
+    assert read(path, "a.vec") == text
+    assert zip_site.sent() < len(zip_site.content) - 1_000_000
+    n_requests = len(zip_site.requests)
+    assert fetch_zip_member(zip_site.url, choose) == path
+    assert len(zip_site.requests) == n_requests
+    assert sum(len(block.words) for block in vector_file(path)) == 20_000
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_zip_without_vectors_that_can_be_read_is_refused(zip_site, ranges):
+    zip_site.ranges, choose = ranges, partial(choose_member, zip_site.url, None)
+    zip_site.content = zip_of(**{"a.txt": b"of words\n", "b": b""})
+    path = fetch_zip_member(zip_site.url, choose)  # the only one it can be
+    with pytest.raises(InputError, match="line 1: no word with numbers"):
+        list(vector_file(path))
+    fetching.RECORD.unlink()
+    zip_site.content, zip_site.tag = zip_of(**{"a.txt": b"of words\n", "b": b"1"}), '"b"'
+    path.unlink()
+    said = refusal(fetch_zip_member, zip_site.url, choose)
+    assert said.startswith(f"{zip_site.url} holds no vectors: a.txt, line 1: no word with")
+    assert (files() == []) == ranges
+
+
+def test_an_encrypted_member_is_refused_before_it_is_downloaded(zip_site):
+    content = bytearray(zip_of(**{"a.txt": bytes(100_000)}))
+    content[content.index(b"PK\x01\x02") + 8] = 1
+    zip_site.content = bytes(content)
+    said = refusal(fetch_zip_member, zip_site.url, partial(choose_member, zip_site.url, None))
+    assert said.startswith(f"{zip_site.url}: a.txt is encrypted: unpack it")
+    assert zip_site.sent() < 10_000
+
+
+def test_a_transfer_that_is_cut_while_members_are_looked_into_goes_on(zip_site):
+    zip_site.content = zip_of(**{"about": b"words and vectors\n", "a.txt": b"the 1 2\n"})
+    for n_before in range(4, 10):
+        zip_site.faults = [{}] * n_before + [{"cut": 3}]
+        path = fetch_zip_member(zip_site.url, partial(choose_member, zip_site.url, None))
+        assert read(path, "a.txt") == b"the 1 2\n"
+        assert zip_site.faults == []
+        path.unlink()
+
+
+def test_a_server_in_trouble_while_members_are_looked_into_is_what_is_said(zip_site):
+    zip_site.content = zip_of(**{"about": b"words and vectors\n", "a.txt": b"the 1 2\n"})
+    zip_site.faults = [{}] * 6 + [{"status": 404}]
+    said = refusal(fetch_zip_member, zip_site.url, partial(choose_member, zip_site.url, None))
+    assert said == f"{zip_site.url}: HTTP 404 Not Found"

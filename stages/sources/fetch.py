@@ -84,9 +84,9 @@ def fetch(url: str, sha256: str | None = None) -> Path:
 
 
 def fetch_zip_member(
-    url: str, choose: Callable[[list[str]], str], sha256: str | None = None
+    url: str, choose: Callable[[zipfile.ZipFile], str], sha256: str | None = None
 ) -> Path:
-    """Find a zip under data/downloads/ of which the member `choose(names)` can be read.
+    """Find a zip under data/downloads/ of which the member `choose(archive)` can be read.
 
     If the server sends ranges of bytes, only the zip's directory and that member are downloaded,
     into a file with holes for the rest, and data/downloads.json has the SHA-256 of the member:
@@ -104,16 +104,16 @@ def fetch_zip_member(
         return path
     path = fetch(url, sha256)
     with reading_zip(url), zipfile.ZipFile(path) as archive:
-        choose(archive.namelist())
+        choose(archive)
     return path
 
 
-def at_hand(url: str, choose: Callable[[list[str]], str]) -> Path | None:
+def at_hand(url: str, choose: Callable[[zipfile.ZipFile], str]) -> Path | None:
     """Find the chosen member among those fetched earlier, if it is still what is recorded."""
     for copy in DOWNLOADS.glob(f"{short_hash(url)}-*"):
         try:
             with reading_zip(url), zipfile.ZipFile(copy) as archive:
-                member = choose(archive.namelist())
+                member = choose(archive)
                 path = local(url, member)
                 known = recorded(f"{shown(url, user='')}#{member}")
                 if path.is_file() and checksum(path, member)[1] == known:
@@ -123,12 +123,12 @@ def at_hand(url: str, choose: Callable[[list[str]], str]) -> Path | None:
     return None
 
 
-def by_ranges(url: str, choose: Callable[[list[str]], str]) -> Path:
+def by_ranges(url: str, choose: Callable[[zipfile.ZipFile], str]) -> Path:
     """Download the directory of a zip and one member; raises RangeRefusedError if that can't be."""
     with request(url, 0, 1) as (_, version):
         remote = Remote(url, version)
     with reading_zip(url), zipfile.ZipFile(remote) as archive:
-        member = choose(archive.namelist())
+        member = choose(archive)
         start = archive.getinfo(member).header_offset
         offsets = [archive.start_dir, *(info.header_offset for info in archive.infolist())]
         stop = min(offset for offset in offsets if offset > start)

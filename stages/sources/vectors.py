@@ -1,6 +1,9 @@
 """The sources of pretrained word vectors, each read as blocks of words and their vectors."""
 
+import bz2
 import gzip
+import io
+import lzma
 import re
 import zipfile
 from collections import deque
@@ -15,13 +18,38 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from stages.shared.artifacts import InputError, check_expansion, cores, packaged_file, reading_input
+from stages.shared.artifacts import (
+    UNREADABLE,
+    InputError,
+    check_expansion,
+    cores,
+    packaged_file,
+    reading_input,
+)
+from stages.sources.layouts import (
+    BYTE_ORDER_MARK,
+    UNPACK,
+    Layout,
+    are_numbers,
+    count_numbers,
+    is_number,
+    not_a_number,
+    sniff,
+    split_row,
+)
+from stages.sources.word2vec import binary_blocks
 
 BLOCK_BYTES = 4 << 20  # read at a time
-MOST = float(np.finfo(np.float32).max)
 LONGEST_LINE = 1 << 20  # bytes; what has no line end for so long is no text of vectors
-CONTROL = re.compile(rb"[^\t\x20-\x7e]")  # what no number written as text holds
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+COMPRESSED = {rb"\x1f\x8b": gzip.open, rb"BZh[1-9]1AY&SY": bz2.open, rb"\xfd7zXZ\0": lzma.open}
+# What zips hold beside vectors: macOS' copies of attributes, hidden files, and words about them.
+ASIDE = re.compile(
+    r"(^|[/\\])(\.|__MACOSX[/\\]|(readme|licen[cs]e|copying|notice|changelog)[^/\\]*$)",
+    re.IGNORECASE,
+)
+MOST_LOOKED_INTO = 20  # members of a zip, the largest
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+ENCRYPTED = 1  # the bit of a member's flags
 
 
 class Block(NamedTuple):
@@ -29,15 +57,6 @@ class Block(NamedTuple):
 
     words: list[str]
     matrix: np.ndarray
-
-
-class Layout(NamedTuple):
-    """How a file of vectors is written: what its first two lines give away."""
-
-    n_words: int | None  # as the header promises, where there is one
-    dim: int
-    line_end: bytes
-    binary: bool
 
 
 def glove_package() -> Iterator[Block]:
@@ -57,28 +76,28 @@ def glove_package() -> Iterator[Block]:
 
 
 def vector_file(path: Path, dim: int | None = None) -> Iterator[Block]:
-    """Yield the vectors of a GloVe, word2vec or fastText file, plain, gzipped or in a zip.
+    """Yield the vectors of a GloVe, word2vec or fastText file, plain, compressed or in a zip.
 
     A word and its numbers stand on each line, after a line with the number of words and of
     dimensions or without one; or, behind such a line, each word's numbers are binary. Of several
-    members in a zip the one is read whose name says `dim`. Works block by block in bounded memory.
-    Raises InputError if there is nothing to read at `path`, and names the first line that is wrong.
+    members in a zip the one is read that has `dim` dimensions. Works block by block in bounded
+    memory. Raises InputError if there is nothing to read at `path`, and names the first line that
+    is wrong.
     """
-    with open_vectors(path, dim) as (file, _):
-        layout = sniff(path, file)
-    if dim not in (None, layout.dim):
-        raise InputError(f"download.vectors.dim is {dim}, but {path} has {layout.dim} dimensions")
     n_words = 0
-    with (
-        open_vectors(path, dim) as (file, n_bytes),
-        tqdm.wrapattr(file, "read", n_bytes, desc=f"reading {path}", delay=2) as watched,
-    ):
-        if layout.n_words is not None:
-            file.readline()
-        for block in (binary_blocks if layout.binary else text_blocks)(path, watched, layout):
-            n_words += len(block.words)
-            check_expansion(path, file.tell())
-            yield block
+    with open_vectors(path, dim) as (file, n_bytes):
+        layout = sniff(path, file.read(LONGEST_LINE))
+        if dim not in (None, layout.dim):
+            raise InputError(
+                f"download.vectors.dim is {dim}, but {path} has {layout.dim} dimensions"
+            )
+        file.seek(0)
+        with tqdm.wrapattr(file, "read", n_bytes, desc=f"reading {path}", delay=2) as watched:
+            for block in blocks(path, watched, layout):
+                n_words += len(block.words)
+                check_expansion(path, file.tell())
+                if block.words:
+                    yield block
     if layout.n_words not in (None, n_words):
         raise InputError(f"{path}: its header promises {layout.n_words} words, it has {n_words}")
 
@@ -88,60 +107,109 @@ def open_vectors(path: Path, dim: int | None) -> Iterator[tuple[BinaryIO, int | 
     """Open a file, or what is compressed in it; yield it and its length in bytes, where known."""
     if not path.is_file():
         raise InputError(f"download.vectors.path: {path} is not a file")
-    with reading_input(path):
-        with path.open("rb") as file:
-            magic = file.read(2)
-        if magic == b"\x1f\x8b":
-            with gzip.open(path) as file:
-                yield file, None
-        elif zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                member = archive.getinfo(choose_member(path, dim, archive.namelist()))
-                with archive.open(member) as file:
-                    yield file, member.file_size
-        else:
-            with path.open("rb") as file:
-                yield file, path.stat().st_size
-
-
-def choose_member(path: Path | str, dim: int | None, names: list[str]) -> str:
-    """Choose the member of a zip that holds the vectors of so many dimensions."""
-    names = [name for name in names if name.endswith((".txt", ".vec", ".bin"))]
-    if dim is not None and len(names) > 1:
-        names = [name for name in names if f".{dim}d." in name]
-    if len(names) != 1:
-        mend = "set download.vectors.dim to choose" if len(names) > 1 else "expected one .txt file"
-        raise InputError(f"{path} holds {', '.join(names) or 'no vectors'}: {mend}")
-    return names[0]
-
-
-def sniff(path: Path, file: BinaryIO) -> Layout:
-    """Find out how a file is written; raises InputError if it holds no vectors."""
-    first = file.readline(LONGEST_LINE).removeprefix(BYTE_ORDER_MARK)
-    if not first:
-        raise InputError(f"{path} is empty")
-    n_words = None
-    fields = first.split()
-    if len(fields) == 2 and all(field.isdigit() for field in fields):
-        n_words, dim = map(int, fields)
-        first = file.readline(LONGEST_LINE)
-        if dim == 0 or not first:
-            raise InputError(f"{path}, line 1: promises {n_words} words of {dim} numbers")
-        if CONTROL.search(b" ".join(first.rstrip().rsplit(b" ", dim)[1:])):
-            return Layout(n_words, dim, b"", binary=True)
-    else:
-        dim = len(first.rstrip().split(b" ")) - 1
-    if dim == 0 or len(first) == LONGEST_LINE:
-        raise InputError(f"{path}, line 1: no word with numbers after it")
-    return Layout(n_words, dim, first[len(first.rstrip()) :] or b"\n", binary=False)
-
-
-def is_number(text: bytes | str) -> bool:
-    """Tell whether `text` is a finite float32."""
     try:
-        return abs(float(text)) <= MOST
-    except ValueError:
-        return False
+        with reading_input(path):
+            with path.open("rb") as file:
+                start = file.read(10)
+            for magic, opened in COMPRESSED.items():
+                if re.match(magic, start):
+                    with opened(path) as file:
+                        yield file, None
+                    return
+            if zipfile.is_zipfile(path):
+                with zipfile.ZipFile(path) as archive:
+                    member = archive.getinfo(choose_member(path, dim, archive))
+                    with archive.open(member) as file:
+                        yield file, member.file_size
+            else:
+                with path.open("rb") as file:
+                    yield file, path.stat().st_size
+    except (lzma.LZMAError, NotImplementedError) as error:
+        raise InputError(f"{path} can't be read: {error}") from None
+
+
+def choose_member(path: Path | str, dim: int | None, archive: zipfile.ZipFile) -> str:
+    """Choose the member of a zip that holds the vectors, of `dim` dimensions if that is given.
+
+    Where names don't tell, the first bytes of the members do; of text and binary, it is the text.
+    Raises InputError if no member holds vectors, or several do.
+    """
+    members = [m for m in archive.infolist() if m.file_size and not ASIDE.search(m.filename)]
+    width = re.compile(rf"(?<![a-z\d]){dim}d(?![a-z\d])")
+    named = [info for info in members if width.search(info.filename.lower())]
+    members = named if len(named) == 1 else members
+    if not members:
+        raise InputError(f"{path} holds no vectors")
+    if len(members) == 1:
+        if fault := packing(members[0]):
+            raise InputError(f"{path}: {fault}")
+        return members[0].filename
+    members.sort(key=lambda info: info.file_size, reverse=True)
+    found = {info.filename: look_into(archive, info) for info in members[:MOST_LOOKED_INTO]}
+    layouts = {name: layout for name, layout in found.items() if isinstance(layout, Layout)}
+    if not layouts:
+        raise InputError(f"{path} holds no vectors: {next(iter(found.values()))}")
+    right = {name: layout for name, layout in layouts.items() if dim in (None, layout.dim)}
+    if len({layout.dim for layout in right.values()}) != 1:
+        raise InputError(
+            f"{path} holds {listed(f'{short(name)} ({layouts[name].dim})' for name in layouts)}:"
+            " set download.vectors.dim to choose"
+        )
+    best = [name for name, layout in right.items() if not layout.binary] or list(right)
+    if len(best) > 1:
+        raise InputError(f"{path} holds {listed(map(short, best))}, all alike: {UNPACK}")
+    return best[0]
+
+
+def look_into(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Layout | str:
+    """Read the first vectors of a member; says why if it holds none."""
+    name = short(info.filename)
+    if fault := packing(info):
+        return fault
+    try:
+        with archive.open(info) as file:
+            head = file.read(LONGEST_LINE)
+    except (*UNREADABLE, NotImplementedError, lzma.LZMAError) as error:
+        return f"{name} can't be read: {error}"
+    try:
+        layout = sniff(name, head)
+        if not layout.binary and len(head) < info.file_size:
+            head = head[: head.rfind(b"\n") + 1]
+        for _ in blocks(name, io.BytesIO(head), layout):
+            pass
+    except InputError as error:
+        return str(error)
+    return layout
+
+
+def packing(info: zipfile.ZipInfo) -> str | None:
+    """Say why a member of a zip can't be unpacked here, if so."""
+    if info.flag_bits & ENCRYPTED:
+        return f"{short(info.filename)} is encrypted: {UNPACK}"
+    if info.compress_type not in METHODS:
+        how = zipfile.compressor_names.get(info.compress_type, info.compress_type)
+        return f"{short(info.filename)} is compressed by {how}: {UNPACK}"
+    return None
+
+
+def short(name: str) -> str:
+    return repr(name[-40:])[1:-1]  # on one line, whatever it holds
+
+
+def listed(names: Iterable[str]) -> str:
+    """List names, but not more than fit a line."""
+    names = list(names)
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
+def blocks(path: Path | str, file: BinaryIO, layout: Layout) -> Iterator[Block]:
+    """Yield the vectors of a file that is written so."""
+    for _ in range(layout.n_before):
+        file.readline()
+    if not layout.binary:
+        return text_blocks(path, file, layout)
+    found = binary_blocks(path, file, layout.n_words, layout.dim, BLOCK_BYTES, LONGEST_LINE)
+    return (Block(*block) for block in found)
 
 
 def text_blocks(path: Path, file: BinaryIO, layout: Layout) -> Iterator[Block]:
@@ -162,9 +230,9 @@ def in_turn(work: Callable, items: Iterable) -> Iterator:
             yield waiting.popleft().result()
 
 
-def line_blocks(path: Path, file: BinaryIO, layout: Layout) -> Iterator[tuple[int, bytes]]:
-    """Cut a text into blocks of whole lines; yield the first line's number and the block."""
-    number = 1 if layout.n_words is None else 2
+def line_blocks(path: Path, file: BinaryIO, layout: Layout) -> Iterator[tuple[int, int, bytes]]:
+    """Cut a text into blocks of whole lines; yield the first line's number, how many, the block."""
+    number = layout.n_before + 1
     while block := file.read(BLOCK_BYTES):
         if not block.endswith(b"\n"):
             rest = file.readline(LONGEST_LINE)
@@ -174,82 +242,86 @@ def line_blocks(path: Path, file: BinaryIO, layout: Layout) -> Iterator[tuple[in
             block += rest if rest.endswith(b"\n") else rest + b"\n"
         if number == 1:
             block = block.removeprefix(BYTE_ORDER_MARK)
-        yield number, block
-        number += block.count(b"\n")
+        n_lines = block.count(b"\n")
+        yield number, n_lines, block
+        number += n_lines
 
 
-def parse(path: Path, layout: Layout, numbered: tuple[int, bytes]) -> Block:
-    """Read lines of text, the first of them of the number given."""
-    number, block = numbered
+def parse(path: Path, layout: Layout, numbered: tuple[int, int, bytes]) -> Block:
+    """Read a block of lines of text."""
+    number, n_lines, block = numbered
     if layout.line_end != b"\n":
         block = block.replace(layout.line_end, b"\n")
-    columns = {"word": pl.String} | {f"x{column}": pl.Float32 for column in range(layout.dim)}
+    if not (found := parse_table(block, n_lines, layout.dim)):
+        tidied = tidy(block)
+        found = parse_table(tidied, tidied.count(b"\n"), layout.dim)
+    return found or parse_lines(path, layout, number, block)
+
+
+def tidy(block: bytes) -> bytes:
+    """Leave one blank between fields, none at the ends of lines, and no line that is blank."""
+    block = b"\n" + block.replace(b"\t", b" ").replace(b"\r\n", b"\n")
+    for wide in (b"  ", b" \n", b"\n ", b"\n\n"):
+        while wide in block:
+            block = block.replace(wide, b"\n" if b"\n" in wide else b" ")
+    return block[1:]
+
+
+def parse_table(block: bytes, n_lines: int, dim: int) -> Block | None:
+    """Read lines with `dim` blanks each, as parse_lines would; None if some line is otherwise."""
+    if b"\t" in block or b"\r" in block or block.startswith(BYTE_ORDER_MARK):
+        return None  # Polars takes some of these off the ends of fields
     try:
         table = pl.read_csv(
             block,
             has_header=False,
             separator=" ",
             quote_char=None,
-            schema=columns,
+            schema={"word": pl.String} | {f"x{column}": pl.Float32 for column in range(dim)},
             empty_string_is_null=False,
             encoding="utf8-lossy",
         )
     except pl.exceptions.PolarsError:
-        return parse_lines(path, layout, number, block)
+        return None
     matrix = table.drop("word").to_numpy(order="c")  # where there was no number it has a NaN
-    if not np.isfinite(matrix).all():
-        return parse_lines(path, layout, number, block)
+    if len(table) != n_lines or not np.isfinite(matrix).all():
+        return None
     return Block(table["word"].to_list(), matrix)
 
 
 def parse_lines(path: Path, layout: Layout, number: int, block: bytes) -> Block:
-    """Read lines as `parse` does, one by one: a word may hold spaces; names a malformed line."""
+    """Read lines one by one: a word may hold blanks; names a malformed line."""
     words, rows = [], []
-    for line_number, line in enumerate(block.decode("utf-8", "replace").split("\n"), number):
-        if not line:
+    for line_number, line in enumerate(block.split(b"\n"), number):
+        fields = split_row(line)
+        if not fields:
             continue
-        word, *values = line.rsplit(" ", layout.dim)
-        # Of a word that holds spaces some part is no number; else the row is too long.
-        _, *more = word.split(" ")
-        if len(values) < layout.dim or (more and all(map(is_number, more))):
-            n_values = len(values) + len(more)
-            raise InputError(
-                f"{path}, line {line_number}: {n_values} numbers after the word,"
-                f" but {'its header says' if layout.n_words else 'line 1 has'} {layout.dim}"
-            )
-        if fault := next((value for value in values if not is_number(value)), None):
-            raise InputError(f"{path}, line {line_number}: {fault[:40]!r} is not a finite number")
-        words.append(word)
-        rows.append(values)
+        if line[:1] in (b" ", b"\t") and len(fields) == layout.dim:
+            fields.insert(0, b"")
+        values = fields[-layout.dim :]
+        if fault := fault_of_row(fields, values, layout):
+            raise InputError(f"{path}, line {line_number}: {fault}")
+        words.append(b" ".join(fields[: -layout.dim]).decode("utf-8", "replace"))
+        rows.append(list(map(float, values)))
     return Block(words, np.array(rows, np.float32).reshape(-1, layout.dim))
 
 
-def binary_blocks(path: Path, file: BinaryIO, layout: Layout) -> Iterator[Block]:
-    """Yield the vectors of a word2vec binary file, positioned after its header."""
-    n_bytes, n_words, rest = layout.dim * 4, 0, b""
-    while n_words < layout.n_words and (block := file.read(BLOCK_BYTES)):
-        rest += block
-        words, rows, start = [], [], 0
-        while n_words < layout.n_words:
-            end = rest.find(b" ", start) + 1
-            if end == 0 or end + n_bytes > len(rest):
-                break
-            # word2vec ends each vector with a line feed, gensim does not
-            word = rest[start : end - 1].lstrip(b"\n").replace(b"\n", b" ")
-            words.append(word.decode("utf-8", "replace"))
-            rows.append(rest[end : end + n_bytes])
-            start = end + n_bytes
-            n_words += 1
-        rest = rest[start:]
-        if len(rest) > n_bytes + LONGEST_LINE:
-            raise InputError(f"{path}, word {n_words + 1}: not what a word2vec file holds")
-        matrix = np.frombuffer(b"".join(rows), "<f4").reshape(-1, layout.dim)
-        wrong = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
-        if len(wrong):
-            word = n_words - len(words) + wrong[0] + 1
-            raise InputError(f"{path}, word {word}: a number that is not finite")
-        if words:
-            yield Block(words, matrix)
+def fault_of_row(fields: list[bytes], values: list[bytes], layout: Layout) -> str | None:
+    """Say what is wrong with a row, if something is.
+
+    Of more numbers than a header says, the first end the word, as in `windows 10`.
+    """
+    said = "its header says" if layout.n_words else "line 1 has"
+    if len(fields) <= layout.dim:
+        return f"{len(fields) - 1} numbers after the word, but {said} {layout.dim}"
+    if not layout.n_words and count_numbers(fields) > layout.dim:
+        return (
+            f"{count_numbers(fields)} numbers after the word, but {said} {layout.dim}: that a word"
+            " ends in a number shows only below a header, '<words> <dimensions>'"
+        )
+    if are_numbers(values):
+        return None
+    return next(not_a_number(value) for value in values if not is_number(value))
 
 
 SOURCES: dict[str, Callable[[Path | None, int | None], Iterator[Block]]] = {
