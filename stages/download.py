@@ -1,25 +1,35 @@
 """Land what params.yaml names under download in the one form that later stages know.
 
 In:  an installed package, or the file, folder or URL at download.<what>.path.
-Out: reviews: data/raw/reviews.parquet, columns split (train, test), label (int8) and text.
+Out: reviews: data/raw/reviews.parquet, columns split (train, test), label (int8) and text; its
+     metadata has the labels' names and how many texts are equal.
      vectors: data/raw/vectors/, words.txt (a word a line) and matrix.npy (n_words, dim) float32.
 Parameters: download.reviews or download.vectors.
 """
 
-import argparse
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
+from json import dumps, loads
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stages.shared import artifacts, params
-from stages.shared.artifacts import InputError, run, sha256_of, whole
-from stages.sources import reviews, vectors
+from stages.shared.artifacts import (
+    InputError,
+    command_line,
+    count_of,
+    run,
+    sha256_of,
+    whole,
+)
+from stages.sources import equal_texts, reviews, vectors
+from stages.sources.labelled import check_each_label, shown
 
 ROWS_PER_GROUP = 10_000  # what a later stage reads at a time: some 13 MB of IMDB reviews
 NOT_UTF8 = "\ufffd"  # what stands where bytes were not UTF-8
@@ -42,27 +52,79 @@ def local_copy(what: str, source: params.Source) -> Path | None:
             choose = partial(vectors.choose_member, source.location, source.dim)
             return fetch_zip_member(source.location, choose, source.checksum)
         return fetch(source.location, source.checksum)
-    path = Path(source.location)
+    path = at_home(Path(source.location))
     if not path.exists():
-        raise InputError(f"download.{what}.path: there is no {path}")
+        raise InputError(
+            f"download.{what}.path: there is no {path.absolute()}; an absolute path always works"
+        )
     if source.sha256 and path.is_file() and (found := sha256_of(path)) != source.sha256:
         raise InputError(f"download.{what}.sha256: {path} has SHA-256 {found}, not {source.sha256}")
     return path
 
 
+def at_home(path: Path) -> Path:
+    """Find a relative path where the stage runs, or in the project that an experiment belongs to.
+
+    DVC runs queued and --temp experiments in folders of their own, below .dvc/tmp/exps/, where
+    nothing is that Git ignores.
+    """
+    home, _, below = Path.cwd().as_posix().partition("/.dvc/tmp/exps/")
+    return path if path.exists() or not below else Path(home) / path
+
+
+def read_reviews(source: params.ReviewSource) -> pa.Table:
+    """Read the reviews of a source: split, label, text; what is equal is counted, or dropped.
+
+    The metadata has `labels`, their names, and `equal_texts`, the counts; both are JSON.
+    """
+    table = reviews.SOURCES[source.source](local_copy("reviews", source), source)
+    ids = equal_texts.text_ids(table["text"])
+    if source.duplicates == "drop":
+        n_before = table.num_rows
+        table = equal_texts.drop(table, ids)
+        print(f"{count_of(n_before - table.num_rows, 'review')} dropped, of equal texts")
+        ids = equal_texts.text_ids(table["text"])
+        check_each_label(source.name, table)
+    is_test = pc.equal(table["split"], "test").to_numpy()
+    counts = equal_texts.count(is_test, table["label"].to_numpy(), ids)
+    return table.replace_schema_metadata(table.schema.metadata | {"equal_texts": dumps(counts)})
+
+
 def land_reviews(source: params.ReviewSource) -> None:
     """Write the reviews of a source to data/raw/reviews.parquet, the train split first."""
-    table = reviews.SOURCES[source.source](local_copy("reviews", source), source)
+    table = read_reviews(source)
     with whole(artifacts.REVIEWS) as partial:
         pq.write_table(table, partial, compression="zstd", row_group_size=ROWS_PER_GROUP)
-    n_train = pc.sum(pc.equal(table["split"], "train")).as_py()
-    print(f"{artifacts.REVIEWS}: {n_train:,} train and {table.num_rows - n_train:,} test reviews")
-    for count, what in (
-        (pc.sum(pc.equal(pc.binary_length(table["text"]), 0)), "are empty"),
-        (pc.sum(pc.match_substring(table["text"], NOT_UTF8)), "hold U+FFFD, for what is not UTF-8"),
-    ):
-        if count.as_py():
-            print(f"{count.as_py():,} reviews {what}")
+    print(f"{artifacts.REVIEWS}: {count_of(table.num_rows, 'review')}")
+    for line in described(table):
+        print(line)
+
+
+def described(table: pa.Table) -> Iterator[str]:
+    """Say of landed reviews what a user should know: labels, splits, what is odd, what is equal."""
+    names = loads(table.schema.metadata[b"labels"])
+    yield f"label 0 is {shown(names[0])}, label 1 is {shown(names[1])}"
+    for split in ("train", "test"):
+        label = table.filter(pc.field("split") == split)["label"].to_numpy()
+        counts = zip(np.bincount(label, minlength=len(names)), names, strict=True)
+        of_each = ", ".join(f"{count:,} {shown(name)}" for count, name in counts)
+        yield f"{split} split: {count_of(len(label), 'review')} ({of_each})"
+    n_empty = pc.sum(pc.equal(pc.binary_length(table["text"]), 0)).as_py()
+    if n_empty:
+        yield f"empty: {count_of(n_empty, 'review')}"
+    n_replaced = pc.sum(pc.match_substring(table["text"], NOT_UTF8)).as_py()
+    if n_replaced:
+        yield (
+            f"with U+FFFD, for what is not UTF-8: {count_of(n_replaced, 'review')};"
+            " if the file is in another encoding, set download.reviews.encoding, as to cp1252"
+        )
+    equal = loads(table.schema.metadata[b"equal_texts"])
+    mend = "download.reviews.duplicates: drop leaves them out"
+    if equal["test_in_train"]:
+        n_equal = count_of(equal["test_in_train"], "test review")
+        yield f"in train too, but for capitals and white space: {n_equal}; {mend}"
+    if equal["two_labels"]:
+        yield f"with both labels: {count_of(equal['two_labels'], 'text')}; {mend}"
 
 
 def land_vectors(source: params.VectorSource) -> None:
@@ -79,7 +141,7 @@ def land_vectors(source: params.VectorSource) -> None:
         n_words, dim, n_zero = write_vectors(blocks, words, matrix, source.vocabulary_limit)
     print(f"{artifacts.VECTORS}: {n_words:,} words, {dim} dimensions")
     if n_zero:
-        print(f"{n_zero:,} vectors are zero")
+        print(f"zero: {count_of(n_zero, 'vector')}")
 
 
 def write_vectors(
@@ -118,7 +180,7 @@ def write_header(file: BinaryIO, n_words: int, dim: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m stages.download", description=__doc__)
+    parser = command_line(__doc__)
     parser.add_argument("what", choices=["reviews", "vectors"])
     download = params.load().download
     if parser.parse_args().what == "reviews":

@@ -122,6 +122,11 @@ def run(main: Callable[[], None], description: str | None = None) -> None:
         sys.exit(f"error: {error.filename or 'the disk'}: {os.strerror(error.errno)}{mend}")
 
 
+def count_of(n: int, what: str) -> str:
+    """Write a number and what it counts, in the plural but for one."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
 def shortened(text: str, most: int = LONGEST_MESSAGE) -> str:
     """Put a text on one line, and leave out its middle if it is longer than `most` characters."""
     text = " ".join(text.split())

@@ -19,11 +19,12 @@ from tqdm import tqdm
 from stages.shared.artifacts import InputError, check_expansion, packaged_file, reading_input
 from stages.shared.params import ReviewSource
 from stages.sources.folders import folder
-from stages.sources.labelled import SCHEMA
+from stages.sources.labelled import SCHEMA, with_labels
 from stages.sources.tables import table
 
 TEST_FIFTH = 5  # the last 1 / 5 of each label is the test split of the package, which has none
 ACL_MEMBER = re.compile(r"(?:^|/)(train|test)/(neg|pos)/(\d+_\d+\.txt)$")
+IMDB_LABELS = ["neg", "pos"]
 MOST_MEMBERS = 250_000  # of an archive; aclImdb has 100,021
 WORD_INDEX = "imdb_word_index.json"
 INDEX_FROM = 3  # what Keras adds to an index, to make room for padding, start and unknown
@@ -44,7 +45,8 @@ def imdb_package() -> pa.Table:
     table = pyarrow.csv.read_csv(csv, parse_options=parsing).filter(pc.field("source") == "imdb")
     label = table["label"].to_numpy().astype(np.int8)
     columns = [pa.array(block_split(label)), label, table["text"]]
-    return pa.table(columns, schema=SCHEMA).sort_by([("split", "descending")])
+    table = pa.table(columns, schema=SCHEMA).sort_by([("split", "descending")])
+    return with_labels(table, IMDB_LABELS)
 
 
 def block_split(label: np.ndarray) -> np.ndarray:
@@ -78,14 +80,14 @@ def aclimdb(path: Path) -> pa.Table:
         [int(key[1]) for key in keys],
         [reviews[key] for key in keys],
     ]
-    return pa.table(columns, schema=SCHEMA)
+    return with_labels(pa.table(columns, schema=SCHEMA), IMDB_LABELS)
 
 
 def acl_folder(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield the name below `path` and the content of each labelled review of a folder."""
     for file in path.rglob("*.txt"):
         name = file.relative_to(path).as_posix()
-        if ACL_MEMBER.search(name):
+        if ACL_MEMBER.search(name) and file.is_file():
             yield name, file.read_bytes()
 
 
@@ -120,29 +122,61 @@ def keras_imdb(path: Path, word_index: Path) -> pa.Table:
     """Read Keras' imdb.npz; imdb_word_index.json turns its indices into words again.
 
     Takes indices as the file has them or as `keras.datasets.imdb.load_data` returns them, which
-    marks each review's start with 1 and adds INDEX_FROM to the others.
+    marks each review's start with 1 and adds INDEX_FROM to the others; also padded with 0.
     """
     with reading_input(word_index):
         index_of = json.loads(word_index.read_text("utf-8"))
-    words = np.full(max(index_of.values(), default=0) + 1, None, dtype=object)
-    words[list(index_of.values())] = list(index_of)
+        words = np.full(max(index_of.values(), default=0) + 1, None, dtype=object)
+        words[list(index_of.values())] = list(index_of)
+    splits = {split: keras_split(path, split) for split in ("train", "test")}
+    shift = INDEX_FROM if are_shifted(path, [r for x, _ in splits.values() for r in x]) else 0
     parts = []
-    for split in ("train", "test"):
-        reviews, labels = read_npz(path, f"x_{split}"), read_npz(path, f"y_{split}")
-        if len(reviews) != len(labels):
-            raise InputError(f"{path}: {len(reviews)} reviews, but {len(labels)} labels in {split}")
-        marked = all(len(review) and review[0] == 1 for review in reviews)
-        texts = []
-        for review in reviews:
-            indices = np.array(review, np.int64)
-            if marked:
-                indices = indices[indices >= INDEX_FROM] - INDEX_FROM
-            try:
-                texts.append(" ".join(words[indices[indices > 0]]))
-            except (IndexError, TypeError):
-                raise InputError(f"{path}: an index has no word in imdb_word_index.json") from None
-        parts.append(pa.table([[split] * len(texts), labels.astype(np.int8), texts], schema=SCHEMA))
-    return pa.concat_tables(parts)
+    for split, (reviews, labels) in splits.items():
+        try:
+            texts = [" ".join(words[review[review > shift] - shift]) for review in reviews]
+        except (IndexError, TypeError):
+            raise InputError(f"{path}: an index has no word in {word_index.name}") from None
+        parts.append(pa.table([[split] * len(texts), labels, texts], schema=SCHEMA))
+    return with_labels(pa.concat_tables(parts), IMDB_LABELS)
+
+
+def keras_split(path: Path, split: str) -> tuple[list[np.ndarray], np.ndarray]:
+    """Read a split of an imdb.npz: of each review the indices, int64 without padding; (n,) int8."""
+    x, y = read_npz(path, f"x_{split}"), read_npz(path, f"y_{split}")
+    if len(x) != len(y):
+        raise InputError(f"{path}: {len(x)} reviews, but {len(y)} labels in {split}")
+    with reading_input(path):
+        labels = np.asarray(y, np.float64).reshape(len(y), -1)
+        reviews = [np.asarray(review, np.int64).ravel() for review in x]
+    if labels.shape[1:] != (1,) or not np.isin(labels, (0, 1)).all():
+        raise InputError(f"{path}: y_{split} should hold a 0 or a 1 for each review")
+    if any((review < 0).any() for review in reviews):
+        raise InputError(f"{path}: x_{split} holds an index below zero")
+    return [review[review > 0] for review in reviews], labels[:, 0].astype(np.int8)
+
+
+def are_shifted(path: Path, reviews: list[np.ndarray]) -> bool:
+    """Tell whether indices are those of `load_data`: 1 for a start, 2 for unknown words, 3 unused.
+
+    In the file itself 1 to 3 are the most frequent words, which stand anywhere. Raises InputError
+    if it is neither.
+    """
+    first = np.array([review[0] for review in reviews if len(review)], np.int64)
+    all_of_them = np.concatenate([np.empty(0, np.int64), *reviews])
+    counts = np.bincount(all_of_them, minlength=INDEX_FROM + 2)
+    starts_only = counts[1] == np.count_nonzero(first == 1)
+    if counts[INDEX_FROM] == 0 and starts_only and counts[INDEX_FROM + 1]:
+        return True
+    if counts[INDEX_FROM] and counts[1] and starts_only and (first == 1).all():
+        shift = "whose index_from is not 3"
+    elif counts[1] or counts[INDEX_FROM]:
+        return False
+    else:
+        shift = "without the most frequent words"
+    raise InputError(
+        f"{path}: these are indices {shift}, so that the words they stand for can't be told: save"
+        " what keras.datasets.imdb.load_data() returns with its default arguments"
+    )
 
 
 def read_npz(path: Path, name: str) -> np.ndarray:

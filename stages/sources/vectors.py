@@ -72,7 +72,9 @@ def glove_package() -> Iterator[Block]:
         f"{folder}/glove_6B_50d_emb.npy",
         "2d85b9db2ad8ddeb2e07474af9c9fb45a925d21c40878d4b365d189f13eb5a15",
     )
-    yield Block(pl.read_parquet(index, glob=False)["index"].to_list(), np.load(vectors, mmap_mode="r"))
+    yield Block(
+        pl.read_parquet(index, glob=False)["index"].to_list(), np.load(vectors, mmap_mode="r")
+    )
 
 
 def vector_file(path: Path, dim: int | None = None) -> Iterator[Block]:
