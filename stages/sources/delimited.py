@@ -118,7 +118,8 @@ def with_odd_escapes_doubled(content: bytes, dialect: Dialect, is_given: bool) -
     if not dialect.escape:
         return content
     escape = dialect.escape.encode()
-    special = {*"\"'\r\n", dialect.quote or dialect.separator, dialect.escape}
+    line_end = re.search(rb"\r?\n|\r|$", content)[0].decode()
+    special = {*"\"'", *line_end, dialect.quote or dialect.separator, dialect.escape}
     either = b"|".join(re.escape(mark.encode()) for mark in sorted(special))
     pair = b"%b(?:%b)" % (re.escape(escape), either)
     if escape not in re.sub(pair, b"", content):
@@ -176,6 +177,7 @@ def read(content: bytes, dialect: Dialect, header: list[str], names: dict[str, s
         if not row:
             continue
         if len(row) != len(header):
+            check_ends(ends, text_is_last=True)
             raise MisfitError(
                 first,
                 f"has {len(row)} field{'s' * (len(row) > 1)}, but the header {len(header)}: put a"
@@ -207,8 +209,8 @@ def check_ends(ends: dict[str, int], text_is_last: bool) -> None:
     r"""Raise MisfitError if line ends differ and a \r, alone or before a \n, may be of a text."""
     kinds = sorted(set(ends) - {""})  # that of a last line without
     if len(kinds) > 1 and ("\r" in kinds or text_is_last):
-        line = max(ends[kind] for kind in kinds)
-        raise MisfitError(line, f"ends otherwise than those above: make all of {kinds} one of them")
+        line, shown = max(ends[kind] for kind in kinds), " and ".join(map(repr, kinds))
+        raise MisfitError(line, f"has another line end than those above: {shown}")
 
 
 def chosen(
@@ -216,16 +218,18 @@ def chosen(
 ) -> Reading:
     """Choose the reading that the file is in; raises InputError if there is none, or it is open."""
     unquoted = next((reading for reading in readings if not reading.dialect.quote), None)
-    if source.quote is None and unquoted:
-        for mark in filter(None, QUOTES):
-            quoted = [reading for reading in readings if reading.dialect.quote == mark]
-            if are_around(mark, unquoted.columns["text"], is_quoted=bool(quoted)):
-                readings = quoted
-                break
+    for mark in filter(None, QUOTES) if source.quote is None and unquoted else ():
+        quoted = [reading for reading in readings if reading.dialect.quote == mark]
+        columns = unquoted.columns.values()
+        around = any(are_around(mark, values, is_quoted=bool(quoted)) for values in columns)
+        if around and (quoted or misfits):
+            readings = quoted
+            break
     if not readings:
         misfit = max(misfits, key=lambda misfit: misfit.line)
         raise ValueError(f"line {misfit.line} {misfit.reason}")
-    reading, *others = readings
+    of_two_labels = [one for one in readings if len(set(one.columns["label"])) == 2]
+    reading, *others = of_two_labels or readings
     if others:
         raise InputError(
             f"{path} line {first_difference(reading, others[0])} can be read in more than one way:"
@@ -240,18 +244,20 @@ def chosen(
     return reading
 
 
-def are_around(mark: str, texts: list[str], is_quoted: bool) -> bool:
-    """Tell whether quote marks in texts that were read as if there were none are around fields.
+def are_around(mark: str, values: list[str], is_quoted: bool) -> bool:
+    """Tell whether quote marks in a column that was read as if there were none are around fields.
 
-    They are if all texts stand in them, or one does that holds more of them, doubled or escaped.
-    If the table can't be read with them, half the texts are enough to say that it is broken.
+    They are if all values stand in them, or one does that holds more of them, doubled or escaped.
+    If the table can't be read with them, half the values are enough to say that it is broken.
     """
-    around = [text for text in texts if len(text) > 1 and text[0] == mark == text[-1]]
+    around = [text for text in values if len(text) > 1 and text[0] == mark == text[-1]]
+    worded = {text for text in around if re.search(r"\w", text)}
     closed = re.compile(rf"{mark}(?:[^{mark}\\]|\\.|{mark}{mark})*+{mark}", re.DOTALL)
-    if any(mark in t[1:-1] and re.search(r"\w", t) and closed.fullmatch(t) for t in around):
-        return True
-    n_texts = sum(map(bool, texts))
-    return 0 < n_texts == len(around) or (not is_quoted and 2 * len(around) > n_texts)
+    return (
+        any(mark in text[1:-1] and closed.fullmatch(text) for text in worded)
+        or (len(around) == len(values) and len(worded) > 1)
+        or (not is_quoted and 2 * len(around) > len(values))
+    )
 
 
 def first_difference(one: Reading, other: Reading) -> int:
@@ -280,8 +286,8 @@ def looks_like_data(content: bytes, dialect: Dialect) -> bool:
             rows.append(row)
     header, *others = filter(None, rows)
     return any(
-        len(name) > LONGEST_NAME
-        or re.search(r"[\r\n]|[.!?]$", name)
+        len(name) > 2 * LONGEST_NAME
+        or re.search(r"[\r\n]|[.!]$", name)
         or (re.fullmatch(r"[-+]?\d+(\.\d+)?", name) and name != str(i))
         or (name and any(name in row[i : i + 1] for row in others))
         for i, name in enumerate(header)
@@ -301,8 +307,9 @@ def lacking(path: Path, header: list[str], names: dict[str, str]) -> InputError:
     key, name = next((key, name) for key, name in names.items() if name not in header)
     for known in header:
         if known.strip().casefold() == name.strip().casefold():
+            value = known if known == known.strip() else repr(known)
             return InputError(
-                f"{path} has no column {name!r}, but {known!r}: set download.reviews.{key}={known}"
+                f"{path} has no column {name!r}, but {known!r}: set download.reviews.{key}={value}"
             )
     shown = [shortened(known) for known in header[:MOST_NAMES]]
     more = ["…"] if len(header) > MOST_NAMES else []

@@ -62,7 +62,7 @@ def table(path: Path, source: ReviewSource) -> pa.Table:
             raise ValueError(f"as {suffix[1:]}: {error}") from None
     text = pl.Series(columns["text"], dtype=pl.String)
     longest = text.str.len_chars().max() or 0
-    print(f"{path.name}: {len(text):,} rows, the longest text of {longest:,} characters{said}")
+    print(f"{path.name}: rows: {len(text):,}, characters of the longest text: {longest:,}{said}")
     groups, splits = columns.get("group"), columns.get("split")
     return labelled(path, source, text, columns["label"], splits, groups)
 
@@ -85,7 +85,7 @@ def read_columns(
     }
     separator, quote, escape = map(repr, reading.dialect)
     return columns, (
-        f", {len(reading.swallowed):,} with a line end and what looks like a row"
+        f", texts with a line end and what looks like a row: {len(reading.swallowed):,}"
         f" (separator {separator}, quote {quote}, escape {escape})"
     )
 
@@ -191,7 +191,8 @@ def json_rows(path: Path, content: bytes) -> Iterator[tuple[str, object]]:
                 where = f"line {number}: "
                 yield f"line {number}", json.loads(line, strict=False)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{where}{error}") from None
+        reason = getattr(error, "msg", error) if where else error  # msg lacks a line of its own
+        raise ValueError(f"{where}{reason}") from None
 
 
 def from_parquet(
