@@ -51,10 +51,6 @@ class Reading(NamedTuple):
 class MisfitError(Exception):
     """What keeps a table from being in a dialect: the line, and what is wrong there."""
 
-    def __init__(self, line: int, reason: str):
-        super().__init__(line, reason)
-        self.line, self.reason = line, reason
-
 
 def read_delimited(
     path: Path, content: bytes, source: ReviewSource, names: dict[str, str]
@@ -77,13 +73,17 @@ def read_delimited(
             if all(reading.columns != other.columns for other in readings):
                 readings.append(reading)
         except MisfitError as misfit:
-            misfits.append(misfit)
+            misfits.append(misfit.args)  # the error itself keeps alive what was read
     if headers and not any(has_columns(path, header, names) for header, _ in headers):
         header, dialect = max(headers, key=lambda found: len(found[0]))
         if looks_like_data(content, dialect):
             raise InputError(
                 f"{path}: the first row looks like data, not like names of columns: put a line"
                 f" above it that names them, such as {dialect.separator.join(names.values())!r}"
+            )
+        if len(header) == 1:
+            raise InputError(
+                f"{path} has one column: set download.reviews.separator to what is between columns"
             )
         raise lacking(path, header, names)
     return chosen(path, source, readings, misfits)
@@ -214,7 +214,7 @@ def check_ends(ends: dict[str, int], text_is_last: bool) -> None:
 
 
 def chosen(
-    path: Path, source: ReviewSource, readings: list[Reading], misfits: list[MisfitError]
+    path: Path, source: ReviewSource, readings: list[Reading], misfits: list[tuple[int, str]]
 ) -> Reading:
     """Choose the reading that the file is in; raises InputError if there is none, or it is open."""
     unquoted = next((reading for reading in readings if not reading.dialect.quote), None)
@@ -226,8 +226,8 @@ def chosen(
             readings = quoted
             break
     if not readings:
-        misfit = max(misfits, key=lambda misfit: misfit.line)
-        raise ValueError(f"line {misfit.line} {misfit.reason}")
+        line, reason = max(misfits, key=itemgetter(0))
+        raise ValueError(f"line {line} {reason}")
     of_two_labels = [one for one in readings if len(set(one.columns["label"])) == 2]
     reading, *others = of_two_labels or readings
     if others:
@@ -283,8 +283,8 @@ def looks_like_data(content: bytes, dialect: Dialect) -> bool:
     rows = []
     with suppress(MisfitError):
         for *_, row in islice(records(content, dialect), LOOK_AT):
-            rows.append(row)
-    header, *others = filter(None, rows)
+            rows += [row] if row else []
+    header, *others = rows or [[]]
     return any(
         len(name) > 2 * LONGEST_NAME
         or re.search(r"[\r\n]|[.!]$", name)
