@@ -1,0 +1,87 @@
+"""Delimited tables in every dialect that Python's csv writes: read as written, or refused."""
+
+import csv
+import io
+from pathlib import Path
+
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from stages.shared.artifacts import InputError
+from stages.sources.tables import table
+from tests.test_tables import source
+
+AWKWARD = st.text(st.sampled_from("ab1 é😀,;\t|\"'\\\n\r"), max_size=8)
+TEXTS = st.lists(AWKWARD | st.text(st.characters(codec="utf-8")), min_size=4, max_size=8)
+SPLITS = ["train", "train", "test", "test"] * 2
+
+
+@st.composite
+def dialects(draw) -> dict:
+    quoting = draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONE]))
+    quote = draw(
+        st.sampled_from("\"'") if quoting != csv.QUOTE_NONE else st.sampled_from(['"', None])
+    )
+    return {
+        "delimiter": draw(st.sampled_from(",;\t|")),
+        "quoting": quoting,
+        "quotechar": quote,
+        "doublequote": draw(st.booleans()),
+        "escapechar": draw(st.sampled_from([None, "\\"])),
+        "lineterminator": draw(st.sampled_from(["\n", "\r\n", "\r"])),
+    }
+
+
+def written(path: Path, columns: list[list[str]], dialect: dict, encoding="utf-8") -> bool:
+    """Write columns in a dialect, if it can hold them."""
+    file = io.StringIO(newline="")
+    try:
+        csv.writer(file, **dialect).writerows(zip(*columns, strict=True))
+    except csv.Error:
+        return False
+    path.write_bytes(file.getvalue().encode(encoding))
+    return True
+
+
+def told(dialect: dict) -> dict:
+    """What parameters say of a dialect."""
+    return {
+        "separator": dialect["delimiter"],
+        "quote": "" if dialect["quoting"] == csv.QUOTE_NONE else dialect["quotechar"],
+        "escape": dialect["escapechar"] or "",
+    }
+
+
+@given(
+    TEXTS,
+    dialects(),
+    st.permutations(["text", "label", "split"]) | st.permutations(["text", "label"]),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+    st.booleans(),
+)
+@settings(max_examples=1000, deadline=None)
+def test_what_python_writes_in_any_dialect_is_read_as_written_or_refused(
+    tmp_path_factory, texts, dialect, order, encoding, is_told
+):
+    path = tmp_path_factory.mktemp("dialect") / "a.csv"
+    labels = ["0", "1"] * 4
+    columns = {"text": texts, "label": labels[: len(texts)], "split": SPLITS[: len(texts)]}
+    if not written(path, [[name, *columns[name]] for name in order], dialect, encoding):
+        return
+    has_split = "split" in order
+    changes = {"split": "split"} if has_split else {"test_fraction": 0.5}
+    try:
+        found = table(path, source(**changes, **(told(dialect) if is_told else {})))
+    except InputError as error:
+        event(f"{is_told} refused: {str(error)[len(str(path)) :][8:60]}")
+        assert "\n" not in str(error)
+        return
+    event(f"{is_told} read")
+    rows = zip(columns["split"], columns["label"], texts, strict=True)
+    landed = zip(*(found[name].to_pylist() for name in ("split", "label", "text")), strict=True)
+    if has_split:
+        assert list(landed) == sorted(
+            ((s, int(n), t) for s, n, t in rows), key=lambda r: r[0] == "test"
+        )
+    else:
+        assert sorted(row[1:] for row in landed) == sorted((int(n), t) for _, n, t in rows)
