@@ -5,8 +5,8 @@ Out: learning_curve.csv, .md and .png in a folder named after the data: test acc
      variant over the swept parameter, one panel for each value of others that were swept too, and
      where the gap to `learned` changes its sign. Of one experiment alone, a few lines.
 
-A curve joins what can be compared: runs that differ in those parameters alone. Without names each
-data set has the largest curve that its runs give, and what that leaves out is named.
+A curve joins what can be compared: runs that differ in those parameters alone. Each data set has
+the largest curve that its runs give, and what that leaves out is named.
 """
 
 import argparse
@@ -257,11 +257,12 @@ def draw_panel(axis: plt.Axes, part: pd.DataFrame, swept: str) -> None:
     """Draw the lines of a panel; values that are no numbers stand in a row."""
     values = part[swept].drop_duplicates().tolist()
     ordered = is_numeric(part[swept])
-    places = dict(zip(values, values if ordered else range(len(values)), strict=True))
+    numbers = values if ordered else range(len(values))
+    places = dict(zip(map(written, values), numbers, strict=True))
     for color, (variant, line) in zip(
         cycle(figures.COLORS), part.groupby("variant", sort=False), strict=False
     ):
-        x = [places[value] for value in line[swept]]
+        x = [places[written(value)] for value in line[swept]]
         axis.plot(x, line["accuracy"], color=color, marker="o", ms=4, label=variant)
         axis.fill_between(
             x, line["accuracy_low"], line["accuracy_high"], color=color, alpha=0.2, linewidth=0
@@ -273,7 +274,7 @@ def draw_panel(axis: plt.Axes, part: pd.DataFrame, swept: str) -> None:
                     axis.axvspan(start, stop, color=color, alpha=0.08, linewidth=0)
     if ordered and min(values) > 0:
         axis.set_xscale("log")
-    axis.set_xticks([*places.values()], [written(value) for value in values])
+    axis.set_xticks([*places.values()], [*places])
     axis.tick_params(axis="x", rotation=45)
     axis.minorticks_off()
     axis.set_xlabel(swept)
@@ -363,10 +364,9 @@ def main() -> None:
     runs = collect(read_runs(names), names, swept, panels)
     chosen = []
     for _, of_data in runs.groupby(REVIEWS, sort=False):
-        found = groups(of_data, swept, panels)
-        n_chosen = len(found) if names else 1
-        chosen += found[:n_chosen]
-        for line in left_out(found[0], found[n_chosen:]):
+        largest, *others = groups(of_data, swept, panels)
+        chosen.append(largest)
+        for line in left_out(largest, others, swept, panels):
             print(line, file=sys.stderr)
     for group in chosen:
         data = read_data(group.iloc[0])

@@ -100,9 +100,10 @@ def settings_of(point: list[str]) -> params.Params:
             apply_overrides(changed, point)
             return params.load(Path(changed))
         except InputError as error:
-            raise InputError(str(error).removeprefix(f"{changed}: ")) from None
+            said = str(error).removeprefix(f"{changed}: ").removeprefix("the file: ")
+            raise InputError(said) from None
         except (DvcException, HydraException, OmegaConfBaseException, TypeError) as error:
-            raise InputError(f"{shown(point)}: {short(str(error.__cause__ or error))}") from None
+            raise InputError(short(str(error.__cause__ or error))) from None
 
 
 @cache
@@ -197,6 +198,14 @@ def plan(setting: list[str], given: list[str]) -> tuple[list[list[str]], int]:
             f" {refused[0][1]}")  # fmt: skip
     once = {frozenset({key_of(entry): entry for entry in point}.items()): point for point in points}
     return [*once.values()], len(refused)
+
+
+def check_keys(point: list[str], keys: list[str]) -> None:
+    """Raise InputError if one of these is no parameter at a point."""
+    known = flat(settings_of(point).model_dump())
+    for key in keys:
+        if key not in known:
+            raise InputError(f"--over and --panel take parameters, and {key} is none")
 
 
 def varying(points: list[list[str]]) -> list[str]:

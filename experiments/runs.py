@@ -56,9 +56,10 @@ def groups(runs: pd.DataFrame, swept: str, panels: list[str]) -> list[pd.DataFra
 
     Column `shared` is a hash of what the runs of a group have in common.
     """
-    others = [c for c in runs if is_setting(c) and c not in (swept, *panels)]
-    if any(key.startswith("download.vectors.") for key in (swept, *panels)):
-        others.remove(VECTORS)
+    free = {swept, *panels}
+    if any(key.startswith("download.vectors.") for key in free):
+        free.add(VECTORS)
+    others = [c for c in runs if is_setting(c) and c not in free]
     found = []
     for _, group in runs.groupby(others, dropna=False, sort=False):
         shared = group[others].iloc[0].dropna().astype(str).sort_index()
@@ -68,12 +69,14 @@ def groups(runs: pd.DataFrame, swept: str, panels: list[str]) -> list[pd.DataFra
     return sorted(found, key=len, reverse=True)
 
 
-def left_out(chosen: pd.DataFrame, others: list[pd.DataFrame]) -> Iterator[str]:
+def left_out(
+    chosen: pd.DataFrame, others: list[pd.DataFrame], swept: str, panels: list[str]
+) -> Iterator[str]:
     """Name the runs of a data set that its curve leaves out, and what is other about them."""
-    settings = [c for c in chosen if is_setting(c)]
+    settings = [c for c in chosen if is_setting(c) and c not in (swept, *panels)]
     for _, run in (pair for other in others for pair in other.iterrows()):
         differs = [c for c in settings if str(run[c]) not in {*chosen[c].astype(str)}]
-        yield f"{name_of(run)} is left out: another {', '.join(differs[:3]) or 'combination'}"
+        yield f"{name_of(run)} is left out: another {', '.join(differs[:3])}"
 
 
 def name_of(run: pd.Series) -> str:

@@ -28,6 +28,7 @@ from tempfile import TemporaryFile
 from tqdm import tqdm
 
 # Ray sends this module to nodes as it is: only what is installed there may be imported above.
+SIZE = "train.samples"
 POLL_SECONDS = 5
 STATES = ("Queued", "Running", "Success", "Failed")
 BEFORE_START = "no point was started; dvc queue remove --queued takes out what was queued"
@@ -149,7 +150,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--over", help="the parameter to draw over; else train.samples, or what else is swept"
     )
-    parser.add_argument("--panel", help="those with a panel for each value; else all others swept")
+    parser.add_argument(
+        "--panel", default="", help="with a panel for each value, beside what else is swept"
+    )
     parser.add_argument("--out", type=Path, help="folder of the curve; else one of its own name")
     parser.add_argument("--ray", metavar="ADDRESS", help="run on a Ray cluster; auto: the one here")
     parser.add_argument("--cpus", type=float, default=1, help="with --ray: of a point")
@@ -166,6 +169,12 @@ def main() -> None:
 
     setting = points.read_setting(arguments.setting) if arguments.setting else []
     grid, n_refused = points.plan(setting, arguments.set_param)
+    axes = {*map(key_of, arguments.set_param), *points.GRID}
+    swept = [key for key in points.varying(grid) if key in axes]
+    swept = [key for key in swept if not key.startswith("download.reviews.")]
+    over = arguments.over or next((key for key in (SIZE, *swept) if key in swept), SIZE)
+    panels = [key for key in (*arguments.panel.split(","), *swept) if key and key != over]
+    points.check_keys(grid[0], [over, *panels])
     if arguments.ray:
         from experiments import ray_sweep
 
@@ -173,11 +182,7 @@ def main() -> None:
         names = ray_sweep.run(grid, arguments.ray, *share)
     else:
         names = [name for name in run_queue(grid, arguments.jobs) if name]
-    swept = [key for key in points.varying(grid) if not key.startswith("download.reviews.")]
-    over = arguments.over or ("train.samples" if "train.samples" in swept[1:] else [*swept, ""][0])
-    over = over or "train.samples"
-    panel = arguments.panel or ",".join(key for key in swept if key != over)
-    options = {"--over": over, "--panel": panel, "--out": arguments.out}
+    options = {"--over": over, "--panel": ",".join(dict.fromkeys(panels)), "--out": arguments.out}
     options["--setting"] = arguments.setting and arguments.setting.stem
     given = [*chain.from_iterable((key, str(v)) for key, v in options.items() if v)]
     command = [sys.executable, "-m", "experiments.learning_curve", *given, "--", *names]
