@@ -109,7 +109,8 @@ def by_panel(table: pd.DataFrame, panels: list[str]) -> Iterator[tuple[str, pd.D
 
 def between(value: float, values: np.ndarray) -> str:
     """Write a number that lies between values of a parameter, whole if they are."""
-    return written(round(value) if (values == values.round()).all() else value)
+    whole = (values == values.round()).all()
+    return written(round(value) if whole else float(f"{value:.4g}"))
 
 
 def scale(x: np.ndarray) -> tuple:

@@ -1,4 +1,4 @@
-"""Which points a sweep has, and which of them can run: found out before anything is queued.
+"""The points of experiments.sweep, and which of them can run: found out before one is queued.
 
 A point is a list of values as `dvc exp run --set-param` takes them.
 """
@@ -225,3 +225,7 @@ def shown(point: list[str], keys: list[str] | None = None) -> str:
 def say(line: str) -> None:
     """Print a note, before anything is queued."""
     print(short(line), file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":  # it is a part of the others
+    print(__doc__)

@@ -353,3 +353,7 @@ def run(
     except DvcException as error:
         print(f"artifacts are left in the remote, for dvc pull: {error}", file=sys.stderr)
     return names
+
+
+if __name__ == "__main__":  # it is a part of the others
+    print(__doc__)

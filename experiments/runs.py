@@ -1,4 +1,4 @@
-"""Which finished runs can be compared, and what they were made on."""
+"""Which finished runs can be compared, and what they were made on: for experiments.learning_curve."""
 
 import hashlib
 import json
@@ -110,7 +110,7 @@ def written(value: object) -> str:
         return str(value).lower()
     if not isinstance(value, int | float | np.number):
         return str(value)
-    return f"{value:,.0f}" if value == round(value) else f"{value:.4g}"
+    return f"{value:,.0f}" if value == round(value) else str(value)
 
 
 def read_data(run: pd.Series) -> dict:
@@ -170,3 +170,7 @@ def is_free(path: Path, table: pd.DataFrame) -> bool:
         known = known.drop(columns="experiment", errors="ignore")  # it is another each time
         rows.append({tuple(row.items()) for row in known.to_dict("records")})
     return rows[0] <= rows[1]
+
+
+if __name__ == "__main__":  # it is a part of the others
+    print(__doc__)

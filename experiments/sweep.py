@@ -16,15 +16,19 @@ command again takes from the cache what has finished.
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
+from functools import cache
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, mkdtemp
 
+from dvc.config import Config
 from tqdm import tqdm
 
 # Ray sends this module to nodes as it is: only what is installed there may be imported above.
@@ -45,11 +49,31 @@ def environment() -> dict[str, str]:
     }
 
 
+@cache
+def ascii_cache() -> dict[str, str]:
+    """Name DVC's cache by ASCII characters alone: with others DVC can't set up what it queues.
+
+    Returns what to add to the environment. Workers go on with it, so nothing is removed.
+    """
+    path = subprocess.check_output(["dvc", "cache", "dir"], env=environment(), text=True).strip()
+    if path.isascii():
+        return {}
+    folder = Path(mkdtemp(prefix="dvc-sweep-"))
+    (folder / "cache").symlink_to(path)
+    with suppress(FileNotFoundError):
+        shutil.copy(Path(Config.get_dir("global")) / Config.CONFIG, folder / Config.CONFIG)
+    own = {"DVC_GLOBAL_CONFIG_DIR": str(folder)}
+    command = ["dvc", "cache", "dir", "--global", str(folder / "cache")]
+    subprocess.run(command, env=environment() | own, check=True, stdout=subprocess.DEVNULL)
+    return own
+
+
 def dvc(*arguments: str) -> str:
     """Run DVC; returns what it prints. Workers of the queue inherit the environment."""
+    own = environment() | ascii_cache()
     # The queue's workers keep what they were given to write to: the end of a pipe would be theirs.
     with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
-        status = subprocess.call(["dvc", *arguments], env=environment(), stdout=out, stderr=err)
+        status = subprocess.call(["dvc", *arguments], env=own, stdout=out, stderr=err)
         for file in (out, err):
             file.seek(0)
         if status:
