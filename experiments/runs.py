@@ -1,4 +1,4 @@
-"""Which finished runs can be compared, and what they were made on: for experiments.learning_curve."""
+"""The runs of experiments.learning_curve: which can be compared, and what they were made on."""
 
 import hashlib
 import json

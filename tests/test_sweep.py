@@ -1,5 +1,6 @@
 """The sweep and the ablation: which points there are, and what DVC's queue makes of them."""
 
+import json
 import shutil
 import signal
 import subprocess
@@ -34,7 +35,7 @@ def describe(root: Path) -> None:
     path = root / "metrics/data.json"
     if not path.exists():
         data = {"name": "aclImdb", "labels": ["neg", "pos"], "train": [100, 100], "test": [30, 30]}
-        path.write_text(yaml.safe_dump(data | {"test_in_train": 0, "two_labels": 0}))
+        path.write_text(json.dumps(data | {"test_in_train": 0, "two_labels": 0}))
 
 
 @pytest.fixture
