@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -109,7 +110,8 @@ def settings_of(point: list[str]) -> params.Params:
 @cache
 def count_texts(source: params.ReviewSource) -> int:
     """Count the texts of the train split, read as `download` reads them."""
-    table = reviews.SOURCES[source.source](download.local_copy("reviews", source), source)
+    with redirect_stdout(sys.stderr):  # what it says of the file is no result
+        table = reviews.SOURCES[source.source](download.local_copy("reviews", source), source)
     return pc.sum(pc.equal(table["split"], "train")).as_py()
 
 

@@ -55,15 +55,17 @@ def ascii_cache() -> dict[str, str]:
 
     Returns what to add to the environment. Workers go on with it, so nothing is removed.
     """
-    path = subprocess.check_output(["dvc", "cache", "dir"], env=environment(), text=True).strip()
-    if path.isascii():
+    command = ["dvc", "cache", "dir"]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True)
+    path = done.stdout.strip()
+    if done.returncode or path.isascii():
         return {}
     folder = Path(mkdtemp(prefix="dvc-sweep-"))
     (folder / "cache").symlink_to(path)
     with suppress(FileNotFoundError):
         shutil.copy(Path(Config.get_dir("global")) / Config.CONFIG, folder / Config.CONFIG)
     own = {"DVC_GLOBAL_CONFIG_DIR": str(folder)}
-    command = ["dvc", "cache", "dir", "--global", str(folder / "cache")]
+    command += ["--global", str(folder / "cache")]
     subprocess.run(command, env=environment() | own, check=True, stdout=subprocess.DEVNULL)
     return own
 
