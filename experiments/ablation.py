@@ -17,7 +17,7 @@ import dvc.api
 import pandas as pd
 
 from experiments import points
-from experiments.runs import about, folder_for, read_data, shown, slug
+from experiments.runs import about, folder_for, name_data, read_data, slug
 from experiments.sweep import key_of, run_queue
 from stages.report import plain
 from stages.shared import artifacts
@@ -125,10 +125,7 @@ def main() -> None:
         raise InputError("no experiment has succeeded")
     data = read_data(finished[0])
     table = collect(finished, names, axes)
-    labels = ", ".join(shown(label) for label in data["labels"])
-    named = table.assign(
-        data=shown(data["name"]), labels=labels, texts=sum(data["train"]) + sum(data["test"])
-    )
+    named = name_data(table, data)
     base = Path("experiments") / slug(data["name"], arguments.setting.stem)
     folder = arguments.out or folder_for(named, base, "ablation.csv")
     folder.mkdir(parents=True, exist_ok=True)

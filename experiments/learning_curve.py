@@ -31,6 +31,7 @@ from experiments.runs import (
     groups,
     is_numeric,
     left_out,
+    name_data,
     name_of,
     read_data,
     read_runs,
@@ -60,7 +61,7 @@ def doubts_of(run: pd.Series, variant: str, data: dict) -> list[str]:
         variant, run[f"variants.{variant}.vectors"], REFERENCE,
         {name: {"largest_share": 0 if pd.isna(s) else s} for name, s in shares.items()},
         {"share_of_tokens": 1 if pd.isna(coverage) else coverage},
-        counted | {"labels": [shown(label) for label in counted["labels"]]},
+        counted | {"labels": [shown(label).replace(";", ",") for label in counted["labels"]]},
     )  # fmt: skip
 
 
@@ -319,7 +320,7 @@ def result(table: pd.DataFrame, keys: list[str], title: str) -> str:
     """Say what one run came to, in lines that fit a terminal."""
     first = table.iloc[0]
     place = ", ".join(f"{key} {written(first[key])}" for key in keys)
-    lines = [textwrap.fill(f"{title}; {place}", LINE), "with 95 % intervals over draws:"]
+    lines = [textwrap.fill(f"{title}; {place}", LINE), "with 95 % intervals:"]
     for _, row in table.iterrows():
         ends = f" ({row['accuracy_low']:.3f} to {row['accuracy_high']:.3f})"
         band = ends if pd.notna(row["accuracy_low"]) else ""
@@ -375,11 +376,9 @@ def main() -> None:
         if len(group) == 1:
             print(result(table, [swept, *panels], title))
             continue
-        labels = ", ".join(shown(label) for label in data["labels"])
-        table = table.assign(
-            data=shown(data["name"]), labels=labels, texts=sum(data["train"]) + sum(data["test"]),
-            setting=arguments.setting or "", shared=group["shared"].iloc[0],
-        )  # fmt: skip
+        table = name_data(table, data).assign(
+            setting=arguments.setting or "", shared=group["shared"].iloc[0]
+        )
         base = arguments.out or Path("experiments")
         if not arguments.out or len(chosen) > 1:
             base = folder_for(table, base / slug(data["name"], arguments.setting), FILE)

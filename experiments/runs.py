@@ -75,7 +75,7 @@ def left_out(
     """Name the runs of a data set that its curve leaves out, and what is other about them."""
     settings = [c for c in chosen if is_setting(c) and c not in (swept, *panels)]
     for _, run in (pair for other in others for pair in other.iterrows()):
-        differs = [c for c in settings if str(run[c]) not in {*chosen[c].astype(str)}]
+        differs = [c for c in settings if written(run[c]) not in {*map(written, chosen[c])}]
         yield f"{name_of(run)} is left out: another {', '.join(differs[:3])}"
 
 
@@ -136,6 +136,15 @@ def about(data: dict, setting: str | None = None) -> str:
     return (
         f"{name}: {n_train + n_test:,} texts ({n_train:,} to train on, {n_test:,} to test on),"
         f" labels {', '.join(labels[:-1])} and {labels[-1]}"
+    )
+
+
+def name_data(table: pd.DataFrame, data: dict) -> pd.DataFrame:
+    """Add what a table was made on, in columns."""
+    return table.assign(
+        data=shown(data["name"]),
+        texts=sum(data["train"]) + sum(data["test"]) if data["labels"] else None,
+        labels=", ".join(shown(label) for label in data["labels"]),
     )
 
 
