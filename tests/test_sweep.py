@@ -64,7 +64,7 @@ def test_the_standard_grid_fits_the_data(here, capsys):
     assert values_of(grid, "train.samples") == [str(size) for size in SIZES for _ in range(3)]
     assert values_of(grid, "model.head") == ["flatten", "mean", "conv"] * len(SIZES)
     assert n_refused == 0
-    assert not capsys.readouterr().err
+    assert "validation_samples" not in capsys.readouterr().err
 
 
 def test_the_standard_grid_of_the_default_data(monkeypatch):
@@ -85,7 +85,7 @@ def test_of_few_texts_fewer_are_held_out_to_validate_on(here, capsys):
     path = f'"{here}/inputs/größe [1], x.csv"'
     assert set(values_of(grid, "download.reviews.path")) == {path}
     said = "train.validation_samples is 64 here: the train split has only 320 texts\n"
-    assert capsys.readouterr().err == said
+    assert capsys.readouterr().err.endswith(said)
     # What the user gave stays, and sizes fit beside it.
     grid, _ = points.plan([], [*data, "train.validation_samples=250"])
     assert values_of(grid, "train.samples")[::3] == ["10", "20", "50"]
@@ -165,7 +165,7 @@ def test_points_that_cant_run_are_named_and_left_out(here, capsys, given, n_poin
     grid, n_refused = points.plan([], given)
     assert len(grid) == n_points
     assert n_refused > 0
-    assert capsys.readouterr().err == said + "\n"
+    assert capsys.readouterr().err.endswith(said + "\n")
 
 
 @pytest.mark.parametrize(
