@@ -2,11 +2,11 @@
 
     python -m experiments.sweep -S train.samples=100,1000 -S model.head=flatten,mean -j 2
 
--S takes one value, which holds at every point, or several, which are swept. The standard grid is
-added to it: the heads flatten, mean and conv at up to seven sizes that the train split allows, at
-most 10,000. It is not where -S names train.samples or model.head, or sweeps a parameter outside
-`download`; nor with --setting, which takes a file such as experiments/strong.yaml of what differs
-from params.yaml. A single point prints its result. Points that can't run are named and left out.
+-S takes one value, which holds at every point, or several, which are swept. The standard grid, the
+heads flatten, mean and conv at up to seven sizes that the train split allows, is added unless -S
+names train.samples or model.head, or has several values of a parameter outside `download`. Nor is
+it added to --setting, a file such as experiments/strong.yaml of what differs from params.yaml. A
+single point prints its result. Points that can't run are named before any is queued, and left out.
 
 Every point is an ordinary DVC experiment; one that fails leaves its log, the others go on, and the
 exit status is 1. Interrupted, the workers go on: `dvc queue stop --kill` ends them, and the same
@@ -145,8 +145,8 @@ def run_queue(points: list[list[str]], jobs: int) -> list[str | None]:
     try:
         for values in tqdm(points, desc="queue", unit="point"):
             names.append(queue(values))
-        dvc("queue", "start", "--jobs", str(jobs))
         started = True
+        dvc("queue", "start", "--jobs", str(jobs))
         failed = wait(names)
     except KeyboardInterrupt:
         sys.exit(f"interrupted: {AFTER_START if started else BEFORE_START}")
