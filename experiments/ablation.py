@@ -10,34 +10,27 @@ Out: ablation.csv and .md in a folder: accuracy on the validation reviews after 
 
 import argparse
 import subprocess
-from functools import reduce
 from io import StringIO
-from itertools import product
 from pathlib import Path
 
 import dvc.api
 import pandas as pd
-import yaml
-from pydantic import ValidationError
 
-from experiments.learning_curve import UNFINISHED
-from experiments.sweep import dvc as run_dvc
-from experiments.sweep import key_of, queue, read_setting, states, wait
-from stages.shared import artifacts, params
+from experiments import points
+from experiments.runs import about, folder_for, name_data, read_data, slug
+from experiments.sweep import key_of, run_queue
+from stages.report import plain
+from stages.shared import artifacts
+from stages.shared.artifacts import InputError
 
 WHOLE = "nothing"
 
 
 def is_valid(entries: list[str]) -> bool:
     """Tell whether params.yaml with these values is one that the stages take."""
-    content = yaml.safe_load(artifacts.PARAMS.read_text("utf-8"))
-    for entry in entries:
-        *parents, last = key_of(entry).split(".")
-        section = reduce(lambda section, parent: section.setdefault(parent, {}), parents, content)
-        section[last] = yaml.safe_load(entry.partition("=")[2])
     try:
-        params.Params.model_validate(content)
-    except ValidationError:
+        points.settings_of(entries)
+    except InputError:
         return False
     return True
 
@@ -67,15 +60,15 @@ def validation_accuracy(revision: str, variants: list[str]) -> dict[str, tuple[f
     return found
 
 
-def collect(names: dict[str, tuple[str, tuple[str, ...]]], axes: list[str]) -> pd.DataFrame:
+def collect(
+    finished: list[dict], names: dict[str, tuple[str, tuple[str, ...]]], axes: list[str]
+) -> pd.DataFrame:
     """One row for each finished experiment and variant: without, the axes, accuracy, std, change.
 
     `change` is from the accuracy of the whole setting at the same point.
     """
     rows = []
-    for run in dvc.api.exp_show():
-        if run["Experiment"] not in names or run["State"] in UNFINISHED:
-            continue
+    for run in finished:
         key, point = names[run["Experiment"]]
         scored = [c for c, value in run.items() if c.endswith(".log_loss") and value != "None"]
         variants = [c.removesuffix(".log_loss") for c in scored]  # not those that other runs have
@@ -114,27 +107,33 @@ def main() -> None:
         help="values of a parameter; one with several is a column of the table",
     )  # fmt: skip
     parser.add_argument("-j", "--jobs", type=int, default=1, help="points at a time")
-    parser.add_argument("--out", type=Path, default=Path("experiments"))
+    parser.add_argument("--out", type=Path, help="folder; else one of its own below experiments/")
     arguments = parser.parse_args()
-    setting = read_setting(arguments.setting)
-    given = [entry.partition("=") for entry in arguments.set_param]
-    axes = [key for key, _, values in given if "," in values]
-
-    before, names = {*states()}, {}
-    options = without(setting, [key for key, *_ in given])
-    for key, point in product(options, product(*(values.split(",") for *_, values in given))):
-        values = [f"{name}={value}" for (name, *_), value in zip(given, point, strict=True)]
-        swept = tuple(v for (key_, *_), v in zip(given, point, strict=True) if key_ in axes)
-        names[queue(options[key] + values)] = key, swept
-    run_dvc("queue", "start", "--jobs", str(arguments.jobs))
-    wait({*states()} - before)
-    table = collect(names, axes)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    table.to_csv(arguments.out / "ablation.csv", index=False, lineterminator="\n")
-    text = markdown(table, axes)
-    (arguments.out / "ablation.md").write_text(text, encoding="utf-8")
+    setting = points.read_setting(arguments.setting)
+    own = points.expand(arguments.set_param)
+    axes = points.varying(own)
+    queued, places = [], []
+    for key, rest in without(setting, [key_of(entry) for entry in own[0]]).items():
+        for values in own:
+            queued.append(points.checked(rest + values))
+            of = {key_of(entry): entry.partition("=")[2] for entry in values}
+            places.append((key, tuple(of[axis] for axis in axes)))
+    done = run_queue(queued, arguments.jobs)
+    names = {name: place for name, place in zip(done, places, strict=True) if name}
+    finished = [row for row in dvc.api.exp_show() if row["Experiment"] in names]
+    if not finished:
+        raise InputError("no experiment has succeeded")
+    data = read_data(finished[0])
+    table = collect(finished, names, axes)
+    named = name_data(table, data)
+    base = Path("experiments") / slug(data["name"], arguments.setting.stem)
+    folder = arguments.out or folder_for(named, base, "ablation.csv")
+    folder.mkdir(parents=True, exist_ok=True)
+    named.to_csv(folder / "ablation.csv", index=False, lineterminator="\n")
+    text = f"# {plain(about(data, arguments.setting.stem))}\n\n{markdown(table, axes)}"
+    (folder / "ablation.md").write_text(text, encoding="utf-8")
     print(text)
 
 
 if __name__ == "__main__":
-    main()
+    artifacts.run(main)

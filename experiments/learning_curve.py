@@ -1,67 +1,72 @@
-"""Turn finished experiments into a learning curve: python -m experiments.learning_curve.
+"""Turn finished experiments into learning curves: python -m experiments.learning_curve [NAME …].
 
-In:  the experiments that DVC has, through `dvc.api.exp_show`.
-Out: learning_curve.csv, .md and .png in a folder: test accuracy of each variant over the swept
-     parameter, one panel for each value of another that was swept too, and where the gap to
-     `learned` changes its sign.
+In:  the experiments of these names, or all that the commit has, through `dvc.api.exp_show`.
+Out: learning_curve.csv, .md and .png in a folder named after the data: test accuracy of each
+     variant over the swept parameter, one panel for each value of others that were swept too, and
+     where the gap to `learned` changes its sign. Of one experiment alone, a few lines.
+
+A curve joins what can be compared: runs that differ in those parameters alone. Each data set has
+the largest curve that its runs give, and what that leaves out is named.
 """
 
 import argparse
+import re
 import sys
+import textwrap
+from collections.abc import Iterator
 from itertools import cycle, pairwise
 from pathlib import Path
 
-import dvc.api
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib import font_manager
 from scipy import stats
 
+from experiments.runs import (
+    REVIEWS,
+    about,
+    collect,
+    folder_for,
+    groups,
+    is_numeric,
+    left_out,
+    name_data,
+    name_of,
+    read_data,
+    read_runs,
+    shown,
+    slug,
+    written,
+)
 from stages import figures
+from stages.evidence import LEAST_TEXTS, doubts
+from stages.report import plain
+from stages.shared import artifacts
 
 REFERENCE, CONFIDENCE = "learned", 0.95
-UNFINISHED = ("Queued", "Running", "Failed")
-INPUTS = ("data/raw/", "stages/")  # runs can be compared that had the same of these
+SIZE = "train.samples"
+FILE = "learning_curve.csv"
+UNKNOWN = 1e9  # where the interval of a gap ends of which nothing is known
+LINE = 79  # columns of a terminal
+PANELS_A_ROW = 4
 
 
-def collect(rows: list[dict], swept: str, panel: str) -> tuple[pd.DataFrame, list[str]]:
-    """Take the runs that differ in `swept` and `panel` alone; say which were left out, and why.
-
-    Of several groups of such runs the largest is taken. Raises ValueError if no run
-    has finished.
-    """
-    # A run that failed or has yet to run is shown with the metrics of the commit it started from.
-    rows = [row for row in rows if row["rev"] != "workspace" and row.get("State") not in UNFINISHED]
-    runs = pd.DataFrame(rows).replace("None", None)
-    gaps = [column for column in runs if column.startswith("gap.")]
-    finished = runs.dropna(subset=[c for c in gaps if c.endswith(".accuracy")], how="all")
-    if finished.empty or swept not in finished:
-        raise ValueError(f"no finished experiment has {swept}")
-    same = [c for c in finished if is_setting(c) and c not in (swept, panel)]
-    group = finished.groupby(same, dropna=False).ngroup()
-    largest = finished.groupby(group)[swept].size().idxmax()
-    chosen = finished[group == largest].drop_duplicates([swept, panel])
-    first, left_out = chosen.iloc[0], []
-    for _, row in finished[group != largest].iterrows():
-        differs = [c for c in same if str(row[c]) != str(first[c])]
-        name = name_of(row)
-        left_out.append(f"{name} is left out: another {', '.join(differs[:3])}")
-    return chosen.sort_values([panel, swept]), left_out
+def doubts_of(run: pd.Series, variant: str, data: dict) -> list[str]:
+    """List what keeps the gap of a run from being an answer, by what the run tells."""
+    shares = {name: run.get(f"{name}.largest_share") for name in (REFERENCE, variant)}
+    coverage = run.get("share_of_tokens")
+    counted = data if data["labels"] else {"labels": ["0", "1"], "test": [LEAST_TEXTS] * 2}
+    return doubts(
+        variant, run[f"variants.{variant}.vectors"], REFERENCE,
+        {name: {"largest_share": 0 if pd.isna(s) else s} for name, s in shares.items()},
+        {"share_of_tokens": 1 if pd.isna(coverage) else coverage},
+        counted | {"labels": [shown(label).replace(";", ",") for label in counted["labels"]]},
+    )  # fmt: skip
 
 
-def name_of(run: pd.Series) -> str:
-    """Name a run: an experiment's name, or the branch that a baseline is on."""
-    return run["Experiment"] if isinstance(run["Experiment"], str) else run["rev"]
-
-
-def is_setting(column: str) -> bool:
-    """Tell whether a column is a parameter or an input, not a name, a metric or what was made."""
-    sections = ("seed", "download.", "tokenize.", "embed.", "model.", "train.", "variants.")
-    return column.startswith((*sections, *INPUTS))
-
-
-def curve(runs: pd.DataFrame, swept: str, panel: str) -> pd.DataFrame:
-    """One row for each run and variant: accuracy with its 95 % band over draws, and the gap."""
+def curve(runs: pd.DataFrame, swept: str, panels: list[str], data: dict) -> pd.DataFrame:
+    """One row for each run and variant: accuracy with its 95 % band over draws, gap and doubts."""
     rows = []
     for _, run in runs.iterrows():
         names = [c.removesuffix(".accuracy_std") for c in runs if c.endswith(".accuracy_std")]
@@ -74,9 +79,8 @@ def curve(runs: pd.DataFrame, swept: str, panel: str) -> pd.DataFrame:
             gap = f"gap.{name}-{REFERENCE}.accuracy"
             half = t * run[f"{name}.accuracy_std"] / np.sqrt(n_repeats) if n_repeats > 1 else np.nan
             rows.append(
-                {
-                    panel: run[panel],
-                    swept: run[swept],
+                {key: run[key] for key in (*panels, swept)}
+                | {
                     "variant": name,
                     "accuracy": accuracy,
                     "accuracy_low": accuracy - half,
@@ -84,22 +88,57 @@ def curve(runs: pd.DataFrame, swept: str, panel: str) -> pd.DataFrame:
                     "gap": run.get(gap),
                     "gap_low": run.get(f"{gap}_low"),
                     "gap_high": run.get(f"{gap}_high"),
+                    "doubt": "" if name == REFERENCE else "; ".join(doubts_of(run, name, data)),
                     "experiment": name_of(run),
                 }
             )
-    return pd.DataFrame(rows).round(4)
+    table = pd.DataFrame(rows)
+    numbers = [c for c in table if re.fullmatch("(accuracy|gap)(_low|_high)?", c)]
+    table[numbers] = table[numbers].astype(float).round(4)
+    return table
+
+
+def by_panel(table: pd.DataFrame, panels: list[str]) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield each panel's title and rows."""
+    if not panels:
+        yield "", table
+        return
+    for values, part in table.groupby(panels, sort=False, dropna=False):
+        pairs = zip(panels, values, strict=True)
+        yield ", ".join(f"{key} {written(value)}" for key, value in pairs), part
+
+
+def between(value: float, values: np.ndarray) -> str:
+    """Write a number that lies between values of a parameter, whole if they are."""
+    whole = (values == values.round()).all()
+    return written(round(value) if whole else float(f"{value:.4g}"))
+
+
+def scale(x: np.ndarray) -> tuple:
+    """Give the function over which values stand evenly, and its inverse: log where there is one."""
+    return (np.log, np.exp) if (x > 0).all() else (np.asarray, np.asarray)
 
 
 def zeros(x: np.ndarray, y: np.ndarray) -> list[float]:
-    """Find where `y` over log `x` changes its sign, straight between points."""
-    i = np.flatnonzero(np.sign(y[:-1]) * np.sign(y[1:]) < 0)
+    """Find where `y` over the scale of `x` changes its sign, straight between points."""
+    there, back = scale(x)
+    at, i = there(x), np.flatnonzero(np.sign(y[:-1]) * np.sign(y[1:]) < 0)
     share = y[i] / (y[i] - y[i + 1])
-    return np.exp(np.log(x[i]) + share * np.log(x[i + 1] / x[i])).tolist()
+    return back(at[i] + share * (at[i + 1] - at[i])).tolist()
+
+
+def trusted(table: pd.DataFrame) -> pd.DataFrame:
+    """Take from gaps that are no answer what they say: any gap would be possible there."""
+    doubtful = table["doubt"] != ""
+    unknown = {"gap": np.nan, "gap_low": -UNKNOWN, "gap_high": UNKNOWN}
+    return table.assign(**{c: table[c].mask(doubtful, value) for c, value in unknown.items()})
 
 
 def crossings(table: pd.DataFrame, swept: str) -> list[float]:
     """Find the sizes at which the gap of a variant changes its sign."""
-    return zeros(table[swept].to_numpy(float), table["gap"].to_numpy(float))
+    if not is_numeric(table[swept]):
+        return []
+    return zeros(table[swept].to_numpy(float), trusted(table)["gap"].to_numpy(float))
 
 
 def regions(table: pd.DataFrame, swept: str) -> list[tuple[int, float, float]]:
@@ -109,77 +148,98 @@ def regions(table: pd.DataFrame, swept: str) -> list[tuple[int, float, float]]:
     size; a variant wins where all of it is above zero. So the region of a 0 around a crossing is
     the crossing's own 95 % interval: sizes at which a gap of zero is not refuted.
     """
-    x = table[swept].to_numpy(float)
+    x, table = table[swept].to_numpy(float), trusted(table)
+    there, _ = scale(x)
     ends = [table[column].to_numpy(float) for column in ("gap_low", "gap_high")]
     cuts = np.unique([x[0], x[-1], *zeros(x, ends[0]), *zeros(x, ends[1])])
     found = []
     for start, stop in pairwise(cuts):
-        low, high = (np.interp(np.log(start * stop) / 2, np.log(x), end) for end in ends)
+        middle = (there(start) + there(stop)) / 2
+        low, high = (np.interp(middle, there(x), end) for end in ends)
         found.append((int(low > 0) - int(high < 0), start, stop))
+    return found
+
+
+def wins(table: pd.DataFrame, swept: str) -> list[tuple[int, str]]:
+    """Say where a variant wins (1), `learned` does (-1), or neither surely (0): sign and words."""
+    if not is_numeric(table[swept]):
+        rows = trusted(table)
+        signs = (rows["gap_low"] > 0).astype(int) - (rows["gap_high"] < 0).astype(int)
+        return [(s, f"at {written(v)}") for s, v in zip(signs, table[swept], strict=True)]
+    values, found = table[swept].to_numpy(float), []
+    for sign, start, stop in regions(table, swept):
+        low, high = between(start, values), between(stop, values)
+        match bool(start == values[0]), bool(stop == values[-1]):
+            case True, True:
+                where = f"at every {'size' if swept == SIZE else 'value'}"
+            case _ if low == high:
+                where = f"at {low}"
+            case True, False:
+                where = f"below {high}"
+            case False, True:
+                where = f"above {low}"
+            case _:
+                where = f"from {low} to {high}"
+        found.append((sign, where))
     return found
 
 
 def sentence(variant: str, table: pd.DataFrame, swept: str) -> str:
     """Say where `variant` wins, where `learned` does, and where it can't be told."""
     pair = f"{variant} against {REFERENCE}"
+    noun = "size" if swept == SIZE else "value"
     table = table.dropna(subset=["gap_low"])
+    if len(table) and (table["doubt"] != "").all():
+        return f"{pair}: no answer at any {noun}."
     if len(table) < 2:
-        return f"{pair}: too few sizes with an interval."
-    first, last = table[swept].iloc[[0, -1]]
-    parts, winner = [], None
-    cut = regions(table, swept)
-    for sign, start, stop in cut:
+        return f"{pair}: too few {noun}s with an interval."
+    parts, winner, cut = [], None, wins(table, swept)
+    for sign, where in cut:
         if not sign:
             continue
         name = variant if sign > 0 else REFERENCE
-        match bool(start == first), bool(stop == last):
-            case True, True:
-                where = "at every size"
-            case True, False:
-                where = f"below {stop:,.0f}"
-            case False, True:
-                where = f"above {start:,.0f}"
-            case _:
-                where = f"from {start:,.0f} to {stop:,.0f}"
         parts.append(f"and {where}" if name == winner else f"{name} wins {where}")
         winner = name
     if not parts:
-        return f"{pair}: no difference is certain at any size."
-    if any(not sign for sign, *_ in cut):
-        between = len(cut) == 3 and cut[0][0] and cut[2][0]
-        parts.append("and between them we can't tell" if between else "elsewhere we can't tell")
-    cross = " and ".join(f"{at:,.0f}" for at in crossings(table, swept))
+        return f"{pair}: no difference is certain at any {noun}."
+    if any(not sign for sign, _ in cut):
+        inside = is_numeric(table[swept]) and len(cut) == 3 and cut[0][0] and cut[2][0]
+        parts.append("and between them we can't tell" if inside else "elsewhere we can't tell")
+    values = table[swept].to_numpy()
+    cross = " and ".join(between(at, values) for at in crossings(table, swept))
     return f"{pair}: {', '.join(parts)}" + (f" (the lines cross at {cross})." if cross else ".")
 
 
-def draw(table: pd.DataFrame, swept: str, panel: str, path: Path) -> None:
-    """Draw a panel for each value of `panel`, a line with its band for each variant."""
-    panels = list(table.groupby(panel, sort=False))
+def reasons(table: pd.DataFrame, swept: str) -> str:
+    """Say in a line at which points of a panel no winner is named, and why; empty if at none."""
+    found = {}
+    for _, row in table[table["doubt"] != ""].iterrows():
+        for doubt in row["doubt"].split("; "):
+            found.setdefault(doubt, {})[written(row[swept])] = None
+    every = table[swept].nunique(dropna=False)
+    parts = []
+    for doubt, values in found.items():
+        where = "everywhere" if len(values) == every else f"at {', '.join(values)}"
+        parts.append(f"{where} {doubt}")
+    return f"No winner is named where there is doubt: {'; '.join(parts)}." if parts else ""
+
+
+def draw(table: pd.DataFrame, swept: str, panels: list[str], title: str, path: Path) -> None:
+    """Draw a panel for each value of `panels`, a line with its band for each variant."""
+    parts = list(by_panel(table, panels))
+    n_columns = min(len(parts), PANELS_A_ROW)
+    n_rows = -(-len(parts) // n_columns)
     figure, axes = plt.subplots(
-        1, len(panels), figsize=(4.2 * len(panels) + 0.6, 4.4), sharey=True, squeeze=False,
-        layout="constrained",
+        n_rows, n_columns, figsize=(4.2 * n_columns + 0.6, 3.6 * n_rows + 1.2), sharey=True,
+        squeeze=False, layout="constrained",
     )  # fmt: skip
-    for axis, (value, part) in zip(axes[0], panels, strict=True):
-        lines = part.groupby("variant", sort=False)
-        for color, (variant, line) in zip(cycle(figures.COLORS), lines, strict=False):
-            axis.plot(line[swept], line["accuracy"], color=color, marker="o", ms=4, label=variant)
-            axis.fill_between(
-                line[swept], line["accuracy_low"], line["accuracy_high"], color=color, alpha=0.2,
-                linewidth=0,
-            )  # fmt: skip
-            for at in crossings(line, swept):
-                axis.axvline(at, color=color, linewidth=1, linestyle=":")
-                for sign, start, stop in regions(line, swept):
-                    if not sign and start <= at <= stop:
-                        axis.axvspan(start, stop, color=color, alpha=0.08, linewidth=0)
-        axis.set_xscale("log")
-        axis.set_xticks(ticks := sorted(part[swept].unique()), [f"{t:,.0f}" for t in ticks])
-        axis.tick_params(axis="x", rotation=45)
-        axis.minorticks_off()
-        axis.set_title(f"{panel} {value}")
-        axis.set_xlabel(swept)
-        axis.grid(alpha=0.25)
-    axes[0, 0].set_ylabel("accuracy on the test split")
+    for axis in axes.flat[len(parts) :]:
+        axis.remove()
+    for axis, (name, part) in zip(axes.flat, parts, strict=False):
+        draw_panel(axis, part, swept)
+        axis.set_title(name, parse_math=False)
+    for row in axes:
+        row[0].set_ylabel("accuracy on the test split")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     handles += [
         plt.Rectangle((0, 0), 1, 1, color="grey", alpha=0.3, linewidth=0),
@@ -188,59 +248,142 @@ def draw(table: pd.DataFrame, swept: str, panel: str, path: Path) -> None:
     ]
     labels += ["95 % band over draws", "crosses learned", "95 % interval of the crossing"]
     figure.legend(
-        handles, labels, loc="outside lower center", fontsize="small", ncols=min(2 * len(panels), 6)
+        handles, labels, loc="outside lower center", fontsize="small", ncols=min(2 * n_columns, 6)
     )
-    figure.suptitle(f"Test accuracy over {swept}")
+    title = textwrap.fill(drawable(title), 48 * n_columns)
+    figure.suptitle(f"Test accuracy over {swept}\n{title}", parse_math=False, fontsize="medium")
     figures.save(figure, path)
 
 
-def report(table: pd.DataFrame, swept: str, panel: str) -> str:
-    """Lay the curve out in Markdown: the sentences, then accuracies and gaps by size."""
-    lines = []
-    for value, part in table.groupby(panel, sort=False):
-        lines += [f"### {panel} {value}", ""]
+def draw_panel(axis: plt.Axes, part: pd.DataFrame, swept: str) -> None:
+    """Draw the lines of a panel; values that are no numbers stand in a row."""
+    values = part[swept].drop_duplicates().tolist()
+    ordered = is_numeric(part[swept])
+    numbers = values if ordered else range(len(values))
+    places = dict(zip(map(written, values), numbers, strict=True))
+    for color, (variant, line) in zip(
+        cycle(figures.COLORS), part.groupby("variant", sort=False), strict=False
+    ):
+        x = [places[written(value)] for value in line[swept]]
+        axis.plot(x, line["accuracy"], color=color, marker="o", ms=4, label=variant)
+        axis.fill_between(
+            x, line["accuracy_low"], line["accuracy_high"], color=color, alpha=0.2, linewidth=0
+        )
+        for at in crossings(line, swept):
+            axis.axvline(at, color=color, linewidth=1, linestyle=":")
+            for sign, start, stop in regions(line, swept):
+                if not sign and start <= at <= stop:
+                    axis.axvspan(start, stop, color=color, alpha=0.08, linewidth=0)
+    if ordered and min(values) > 0:
+        axis.set_xscale("log")
+    axis.set_xticks([*places.values()], [*places])
+    axis.tick_params(axis="x", rotation=45)
+    axis.minorticks_off()
+    axis.set_xlabel(swept)
+    axis.grid(alpha=0.25)
+
+
+def drawable(text: str) -> str:
+    """Replace the characters that the font of the figures lacks."""
+    font = font_manager.get_font(font_manager.findfont(font_manager.FontProperties()))
+    return "".join(c if font.get_char_index(ord(c)) else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def report(table: pd.DataFrame, swept: str, panels: list[str], title: str) -> str:
+    """Lay the curve out in Markdown: the sentences, accuracies and gaps by size, and doubts."""
+    lines = [f"# {plain(title)}", ""]
+    for name, part in by_panel(table, panels):
+        lines += [f"### {plain(name)}", ""] if name else []
         variants = [v for v in part["variant"].unique() if v != REFERENCE]
         for variant in variants:
             said = sentence(variant, part[part["variant"] == variant], swept)
             lines.append(f"- Over {swept}, {said}")
         lines += ["", f"| {swept} | {REFERENCE} | {' | '.join(f'{v} | gap' for v in variants)} |"]
         lines.append("|--:" * (2 + 2 * len(variants)) + "|")
-        for size, rows in part.groupby(swept):
+        for size, rows in part.groupby(swept, sort=False, dropna=False):
             rows = rows.set_index("variant")
-            cells = [f"{size:,.0f}", f"{rows.loc[REFERENCE, 'accuracy']:.3f}"]
+            cells = [plain(written(size)), f"{rows.loc[REFERENCE, 'accuracy']:.3f}"]
             for v in variants:
-                row = rows.loc[v]
-                ends = f" ({row['gap_low']:+.3f} to {row['gap_high']:+.3f})"
-                cells += [f"{row['accuracy']:.3f}"]
-                cells += [f"{row['gap']:+.3f}" + (ends if pd.notna(row["gap_low"]) else "")]
+                cells += [f"{rows.loc[v, 'accuracy']:.3f}", gap_of(rows.loc[v])]
             lines.append(f"| {' | '.join(cells)} |")
-        lines.append("")
+        lines += ["", *([plain(why), ""] if (why := reasons(part, swept)) else [])]
     return "\n".join(lines)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.learning_curve", description=__doc__
-    )
-    parser.add_argument("--over", default="train.samples", help="the swept parameter")
-    parser.add_argument("--panel", default="model.head", help="another, a panel for each value")
-    parser.add_argument("--out", type=Path, default=Path("experiments"))
-    arguments = parser.parse_args()
-    try:
-        rows = dvc.api.exp_show()
-        runs, left_out = collect(rows, arguments.over, arguments.panel)
-    except ValueError as error:
-        sys.exit(f"error: {error}")
-    for line in left_out:
-        print(line, file=sys.stderr)
-    table = curve(runs, arguments.over, arguments.panel)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    table.to_csv(arguments.out / "learning_curve.csv", index=False, lineterminator="\n")
-    text = report(table, arguments.over, arguments.panel)
-    (arguments.out / "learning_curve.md").write_text(text, encoding="utf-8")
-    draw(table, arguments.over, arguments.panel, arguments.out / "learning_curve.png")
+def gap_of(row: pd.Series) -> str:
+    """Write a gap with its interval, if it has one."""
+    ends = f" ({row['gap_low']:+.3f} to {row['gap_high']:+.3f})"
+    return f"{row['gap']:+.3f}" + (ends if pd.notna(row["gap_low"]) else "")
+
+
+def result(table: pd.DataFrame, keys: list[str], title: str) -> str:
+    """Say what one run came to, in lines that fit a terminal."""
+    first = table.iloc[0]
+    place = ", ".join(f"{key} {written(first[key])}" for key in keys)
+    lines = [textwrap.fill(f"{title}; {place}", LINE), "with 95 % intervals:"]
+    for _, row in table.iterrows():
+        ends = f" ({row['accuracy_low']:.3f} to {row['accuracy_high']:.3f})"
+        band = ends if pd.notna(row["accuracy_low"]) else ""
+        cells = [f"{row['variant'][:20]:<20}", f"{row['accuracy']:.3f}{band}"]
+        if row["variant"] != REFERENCE:
+            cells.append(f"gap {gap_of(row)}")
+        lines.append("  ".join(cells))
+    why = reasons(table, keys[0])
+    return "\n".join([*lines, *textwrap.wrap(why, LINE)]) + "\n"
+
+
+def write(table: pd.DataFrame, swept: str, panels: list[str], title: str, folder: Path) -> None:
+    """Write a curve as CSV, Markdown and picture, and print it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table.to_csv(folder / FILE, index=False, lineterminator="\n")
+    text = report(table, swept, panels, title)
+    (folder / "learning_curve.md").write_text(text, encoding="utf-8")
+    draw(table, swept, panels, title, folder / "learning_curve.png")
     print(text)
+    print(f"{folder}/learning_curve.csv, .md and .png", file=sys.stderr)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.learning_curve", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("names", nargs="*", metavar="NAME", help="experiments; else all")
+    parser.add_argument("--over", default=SIZE, help="the swept parameter")
+    parser.add_argument(
+        "--panel", default="model.head", help="others, comma between, a panel for each value"
+    )
+    parser.add_argument("--setting", help="what these runs are called in titles and folders")
+    parser.add_argument("--out", type=Path, help="folder; else one of its own below experiments/")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse()
+    swept, names = arguments.over, arguments.names
+    given = dict.fromkeys(key.strip() for key in arguments.panel.split(","))
+    panels = [key for key in given if key and key != swept]
+    runs = collect(read_runs(names), names, swept, panels)
+    chosen = []
+    for _, of_data in runs.groupby(REVIEWS, sort=False):
+        largest, *others = groups(of_data, swept, panels)
+        chosen.append(largest)
+        for line in left_out(largest, others, swept, panels):
+            print(line, file=sys.stderr)
+    for group in chosen:
+        data = read_data(group.iloc[0])
+        title, table = about(data, arguments.setting), curve(group, swept, panels, data)
+        if len(group) == 1:
+            print(result(table, [swept, *panels], title))
+            continue
+        table = name_data(table, data).assign(
+            setting=arguments.setting or "", shared=group["shared"].iloc[0]
+        )
+        base = arguments.out or Path("experiments")
+        if not arguments.out or len(chosen) > 1:
+            base = folder_for(table, base / slug(data["name"], arguments.setting), FILE)
+        write(table, swept, panels, title, base)
 
 
 if __name__ == "__main__":
-    main()
+    artifacts.run(main)

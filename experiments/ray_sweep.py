@@ -303,11 +303,13 @@ def follow(waiting: dict[ray.ObjectRefGenerator, str], done: int) -> Iterator[tu
             bar.set_postfix(running=len(running), failed=failed, nodes=nodes)
 
 
-def run(points: list[list[str]], address: str, cpus: float, memory: float, gpus: float) -> int:
+def run(
+    points: list[list[str]], address: str, cpus: float, memory: float, gpus: float
+) -> list[str]:
     """Run points on a cluster, each a task with so many CPUs, GiB of memory and GPUs.
 
     Points that the repository has already are not run again. Exits with a line if interrupted.
-    Returns how many have failed.
+    Returns the names of those that have finished, now or before.
     """
     source = read_source()
     connect(address)
@@ -334,7 +336,8 @@ def run(points: list[list[str]], address: str, cpus: float, memory: float, gpus:
                 else:
                     fetch(outcome.experiment, ref_of(commit, name))
     except KeyboardInterrupt:
-        sys.exit(f"interrupted: {len(waiting)} points are left; the same command runs them")
+        left = sweep.number_of(len(waiting), "point")
+        sys.exit(f"interrupted: {left} left, which the same command again runs")
     finally:
         ray.shutdown()
     for node, count in sorted(ran.items()):
@@ -343,9 +346,14 @@ def run(points: list[list[str]], address: str, cpus: float, memory: float, gpus:
         print(f"{name} ({' '.join(missing[name])}) failed:\n{log}", file=sys.stderr)
     remote, options = source.remote  # DVC takes a relative URL wrong if it looks at a revision
     config = {"core": {"remote": remote}, "remote": {remote: options}}
-    refs = [ref_of(commit, name) for name in finished(commit) & {*names}]
+    names = [name for name in names if name not in failed]
+    refs = [ref_of(commit, name) for name in names]
     try:
         Repo().fetch(revs=refs, workspace=False, config=config)
     except DvcException as error:
         print(f"artifacts are left in the remote, for dvc pull: {error}", file=sys.stderr)
-    return len(failed)
+    return names
+
+
+if __name__ == "__main__":  # it is a part of the others
+    print(__doc__)

@@ -133,8 +133,9 @@ def start(machines, tmp_path) -> Iterator[Callable[..., subprocess.Popen]]:
     """Starts the sweep in a project; it is ended with the test."""
     started = []
 
-    def start(root: Path, values: str = POINTS) -> subprocess.Popen:
-        command = [sys.executable, "-m", "experiments.sweep", "-S", values]
+    def start(root: Path, *values: str) -> subprocess.Popen:
+        given = [word for value in values or [POINTS] for word in ("-S", value)]
+        command = [sys.executable, "-m", "experiments.sweep", *given]
         process = subprocess.Popen(
             [*command, "--ray", machines.cluster.address, "--memory", "0.1"],
             cwd=root, env=sweep.environment() | {"DVC_NO_ANALYTICS": "1"}, text=True,

@@ -101,15 +101,16 @@ def test_a_remote_that_is_away_is_waited_for(machines, mine, start, run, expecte
 
 
 def test_an_interrupted_sweep_goes_on_with_what_is_missing(machines, mine, start, run, expected):
-    sweeping = start(mine, "train.samples=20,9999,30")
+    points = ["train.samples=20,30", "download.vectors.dim=null,9"]  # the file's are of 8
+    sweeping = start(mine, *points)
     wait_for(lambda: results(run, mine))
     sweeping.send_signal(signal.SIGINT)
     _, err = finish(sweeping, status=1)
     assert err.splitlines()[-1].startswith("interrupted: ")
     wait_for(lambda: not machines.processes("dvc"))
     assert len(results(run, mine)) == 1
-    _, err = finish(start(mine, "train.samples=20,9999,30"), status=1)
-    assert "3/3" in err
-    assert "failed=1" in err
-    assert "train.samples is 9999, but the train split has 200 reviews" in err
+    _, err = finish(start(mine, *points), status=1)
+    assert "4/4" in err
+    assert "failed=2" in err
+    assert "download.vectors.dim" in err
     assert_every_point_once(run, mine, expected)

@@ -1,16 +1,22 @@
-"""The sweep and the ablation, run through DVC's queue on a small project."""
+"""The sweep and the ablation: which points there are, and what DVC's queue makes of them."""
 
+import json
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
-from experiments import ablation, sweep
+from experiments import ablation, points, sweep
+from stages.shared.artifacts import InputError
 from tests.conftest import PROJECT, edit_params
 
-pytestmark = pytest.mark.slow
+slow = pytest.mark.slow
+SIZES = [10, 20, 50, 100]  # of the standard grid, that fit 200 texts of which 50 are held out
 
 
 @pytest.fixture
@@ -18,26 +24,303 @@ def project(reproduced, run, tmp_path) -> Path:
     """The reproduced project with the tools, committed."""
     root = shutil.copytree(reproduced, tmp_path / "project")
     shutil.copytree(PROJECT / "experiments", root / "experiments")
+    describe(root)
     run(root, "git", "add", "--all")
     run(root, "git", "commit", "--quiet", "--message", "Add the tools")
     return root
 
 
-def test_a_sweep_ends_with_the_curve_of_the_points_that_did_not_fail(project, run):
-    command = ["python", "-m", "experiments.sweep", "-S", "train.samples=20,9999,60", "-j", "2"]
-    done = run(project, *command, check=False)
+def describe(root: Path) -> None:
+    """Write what `evaluate` says of the data, where it does not yet."""
+    path = root / "metrics/data.json"
+    if not path.exists():
+        data = {"name": "aclImdb", "labels": ["neg", "pos"], "train": [100, 100], "test": [30, 30]}
+        path.write_text(json.dumps(data | {"test_in_train": 0, "two_labels": 0}))
+
+
+@pytest.fixture
+def here(make_project, run, tmp_path, monkeypatch) -> Path:
+    """A project that nothing was run in; the test stands in it."""
+    root = make_project(tmp_path / "here")
+    run(root, "git", "init", "--quiet")
+    monkeypatch.chdir(root)
+    return root
+
+
+def write_table(path: Path, n_rows: int) -> str:
+    path.parent.mkdir(exist_ok=True)
+    texts = [f"text {row} is {'good' if row % 2 else 'bad'}" for row in range(n_rows)]
+    pd.DataFrame({"text": texts, "label": [row % 2 for row in range(n_rows)]}).to_csv(path)
+    return str(path)
+
+
+def values_of(grid: list[list[str]], key: str) -> list[str]:
+    """The last value of a parameter at each point: the one that holds."""
+    return [{points.key_of(e): e.partition("=")[2] for e in point}.get(key) for point in grid]
+
+
+def test_the_standard_grid_fits_the_data(here, capsys):
+    grid, n_refused = points.plan([], [])
+    assert values_of(grid, "train.samples") == [str(size) for size in SIZES for _ in range(3)]
+    assert values_of(grid, "model.head") == ["flatten", "mean", "conv"] * len(SIZES)
+    assert n_refused == 0
+    assert "validation_samples" not in capsys.readouterr().err
+
+
+def test_the_standard_grid_of_the_default_data(monkeypatch):
+    monkeypatch.chdir(PROJECT)
+    sizes = values_of(points.plan([], [])[0], "train.samples")
+    assert sizes[::3] == ["100", "200", "500", "1000", "2000", "5000", "10000"]
+    assert set(values_of(points.plan([], [])[0], "train.validation_samples")) == {None}
+
+
+def test_of_few_texts_fewer_are_held_out_to_validate_on(here, capsys):
+    edit_params(here, train__validation_samples=10000)
+    write_table(here / "inputs/größe [1], x.csv", 400)
+    data = ["download.reviews.source=table", "download.reviews.path=inputs/größe [1], x.csv"]
+    grid, _ = points.plan([], data)
+    assert set(values_of(grid, "train.validation_samples")) == {"64"}
+    assert values_of(grid, "train.samples")[::3] == ["10", "20", "50", "100", "200"]
+    # A point runs in another folder.
+    path = f'"{here}/inputs/größe [1], x.csv"'
+    assert set(values_of(grid, "download.reviews.path")) == {path}
+    said = "train.validation_samples is 64 here: the train split has only 320 texts\n"
+    assert capsys.readouterr().err.endswith(said)
+    # What the user gave stays, and sizes fit beside it.
+    grid, _ = points.plan([], [*data, "train.validation_samples=250"])
+    assert values_of(grid, "train.samples")[::3] == ["10", "20", "50"]
+
+
+def test_each_data_set_of_a_sweep_has_its_own_grid(here):
+    tables = ",".join(write_table(here / f"{n}.csv", n) for n in (100, 400))
+    edit_params(here, train__validation_samples=10)
+    grid, _ = points.plan([], ["download.reviews.source=table", f"download.reviews.path={tables}"])
+    of = pd.Series(values_of(grid, "train.samples")).groupby(
+        [Path(path.strip('"')).name for path in values_of(grid, "download.reviews.path")]
+    )
+    assert of.unique().map(list).to_dict() == {
+        "100.csv": ["10", "20", "50"], "400.csv": ["10", "20", "50", "100", "200"],
+    }  # fmt: skip
+
+
+def test_what_a_head_cant_read_is_left_out_of_the_standard_grid(here, capsys):
+    grid, n_refused = points.plan([], ["tokenize.num_bigrams=50"])
+    assert values_of(grid, "model.head") == ["mean"] * len(SIZES)
+    assert n_refused == 0
+    assert "the standard grid has only the head mean: tokenize.num_bigrams" in (
+        capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize(
+    ("setting", "given", "n_points"),
+    [
+        ([], ["train.epochs=1"], 12),
+        ([], ["train.epochs=1", "download.reviews.split_seed=1"], 12),
+        ([], ["train.samples=20"], 1),
+        ([], ["train.samples=20,30", "train.epochs=1"], 2),
+        ([], ["model.head=mean,conv"], 2),
+        ([], ["seed=0,1"], 2),
+        ([], ["seed=range(0,3)"], 3),
+        ([], ["train.samples=20,20,30"], 2),
+        (["++model.head=mean"], [], 1),
+        (["++model.head=mean"], ["download.reviews.split_seed=1"], 1),
+        (["++model.head=mean"], ["train.samples=20,30"], 2),
+    ],
+)
+def test_the_standard_grid_is_there_unless_another_is_given(here, setting, given, n_points):
+    grid, _ = points.plan(setting, given)
+    assert len(grid) == n_points
+    for entry in [*setting, *given]:
+        key, _, value = entry.lstrip("+").partition("=")
+        if "," not in value:
+            assert set(values_of(grid, key)) == {value}
+
+
+@pytest.mark.parametrize(
+    ("given", "n_points", "said"),
+    [
+        (
+            ["train.samples=20,150,151"],
+            2,
+            "1 of 3 points can't run and is left out: train.samples=151: the train split has 200"
+            " texts, of which train.validation_samples takes 50: train.samples can be at most 150",
+        ),
+        (
+            ["tokenize.num_bigrams=0,9", "model.head=mean,conv,flatten"],
+            4,
+            "2 of 6 points can't run and are left out: tokenize.num_bigrams=9 model.head=conv,"
+            " tokenize.num_bigrams=9 model.head=flatten: tokenize.num_bigrams is 9, but model.head"
+            " conv reads words in order: set the one to 0 or the other to mean",
+        ),
+        (
+            ["train.samples=20,x"],
+            1,
+            "1 of 2 points can't run and is left out: train.samples=x: train.samples is 'x', but"
+            " should be a valid integer",
+        ),
+    ],
+)
+def test_points_that_cant_run_are_named_and_left_out(here, capsys, given, n_points, said):
+    grid, n_refused = points.plan([], given)
+    assert len(grid) == n_points
+    assert n_refused > 0
+    assert capsys.readouterr().err.endswith(said + "\n")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("train.samples", r"-S train\.samples: should be KEY=VALUE, such as"),
+        ("=3", "-S =3: should be KEY=VALUE, such as"),
+        ("train.smaples=3", r"train\.smaples is not a parameter; known here: samples, "),
+        ("train.samples=", r"train\.samples is '', but should be a valid integer"),
+        ("train.samples=151", "the train split has 200 texts, of which"),
+        ("train.validation_samples=195", "too few for the smallest size, 10"),
+        ("download.reviews.path=no[where", "can't be read: put the value into quotes of its own"),
+        ("download.reviews.path=nowhere", "there is no nowhere"),
+        ("seed=${x}", "Interpolation key 'x' not found"),
+        ("train=3", "train is 3, but should be a valid dictionary"),
+    ],
+)
+def test_where_no_point_can_run_one_line_says_why(here, given, said):
+    with pytest.raises(InputError, match=said) as caught:
+        points.plan([], [given])
+    assert len(str(caught.value)) < 300
+    assert "\n" not in str(caught.value)
+
+
+def test_only_parameters_can_be_drawn_over(here):
+    points.check_keys([], ["train.samples", "embed.random.dim"])
+    with pytest.raises(InputError, match="--over and --panel take parameters, and accuracy is"):
+        points.check_keys([], ["accuracy"])
+
+
+@pytest.mark.parametrize(
+    "value", ["größe [1], x.csv", 'a "b" \\', "\\", "a=b {c}", 0.5, None, True]
+)
+def test_a_quoted_value_is_taken_as_it_is(here, value):
+    point = [f"++download.reviews.positive={points.quoted(value)}"]
+    assert points.settings_of(point).download.reviews.positive == value
+
+
+@pytest.mark.parametrize(
+    "name", ["ablation", "learning_curve", "points", "projector", "ray_sweep", "runs", "sweep"]
+)
+def test_every_module_prints_help(name):
+    command = [sys.executable, "-m", f"experiments.{name}", "--help"]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert "experiments." in done.stdout
+
+
+@slow
+def test_a_sweep_ends_with_the_curve_of_its_points_that_did_not_fail(project, run):
+    values = ["-S", "train.samples=20,9999,60", "-S", "download.vectors.dim=8,9"]
+    done = run(project, "python", "-m", "experiments.sweep", *values, "-j", "2", check=False)
     assert done.returncode == 1
-    assert "3/3" in done.stderr
-    assert "failed=1" in done.stderr
-    [failed] = [line for line in done.stderr.splitlines() if line.endswith("shows why")]
-    log = run(project, "dvc", "queue", "logs", failed.split()[0]).stdout
-    assert "train.samples is 9999, but the train split has 200 reviews" in log
-    table = pd.read_csv(project / "experiments/learning_curve.csv")
-    assert sorted(table["train.samples"].unique()) == [20, 40, 60]  # 40: the project's own run
-    assert "Over train.samples, " in done.stdout
-    assert "Running stage 'download" not in log  # it is in the cache that all share
+    assert "2 of 6 points can't run and are left out: train.samples=9999 " in done.stderr
+    assert "4/4" in done.stderr
+    assert "failed=2" in done.stderr
+    failed = [line for line in done.stderr.splitlines() if line.endswith("shows why")]
+    assert len(failed) == 2
+    log = run(project, "dvc", "queue", "logs", failed[0].split()[0]).stdout
+    assert "error: " in log
+    assert "Running stage 'download@reviews" not in log  # it is in the cache that all share
+    table = pd.read_csv(project / "experiments/aclImdb/learning_curve.csv")
+    assert sorted(table["train.samples"].unique()) == [20, 60]  # 40 is the project's own run
+    assert set(table["data"]) == {"aclImdb"}
+    assert set(table["texts"]) == {260}
+    assert set(table["labels"]) == {"neg, pos"}
+    title = "# aclImdb: 260 texts (200 to train on, 60 to test on), labels neg and pos"
+    assert done.stdout.splitlines()[0] == title
 
 
+@slow
+def test_a_clone_below_any_folder_runs_all_that_there_is(imdb, make_project, run, tmp_path, glove):
+    root = make_project(tmp_path / "meine Daten [1] ü")
+    shutil.copytree(PROJECT / "experiments", root / "experiments")
+    variants = {"learned": ("random", True), "pretrained": ("glove", False)}
+    rows = {name: {"vectors": v, "trainable": t} for name, (v, t) in variants.items()}
+    edit_params(root, variants=rows, train__epochs=1)
+    reviews = imdb.to_pandas()[["text", "label"]]
+    for name, seed in (("[a] ü.csv", 0), ("b.csv", 1)):
+        (root / "inputs").mkdir(exist_ok=True)
+        reviews.sample(250, random_state=seed).to_csv(root / "inputs" / name, index=False)
+    run(root, "git", "init", "--quiet")
+    run(root, "git", "config", "user.name", "Test")
+    run(root, "git", "config", "user.email", "test@example.com")
+    run(root, "dvc", "repro")
+    run(root, "git", "add", "--all")
+    run(root, "git", "commit", "--quiet", "--message", "Run the pipeline")
+
+    # What waits in the queue is another's, and joins no curve.
+    run(root, "dvc", "exp", "run", "--queue", "-S", "train.samples=25", "--name", "waiting")
+    both = [
+        "download.reviews.source=table",
+        "download.reviews.path='inputs/[a] ü.csv',inputs/b.csv",
+    ]
+    values = [word for value in (*both, "train.samples=20,30") for word in ("-S", value)]
+    done = run(root, "python", "-m", "experiments.sweep", *values)
+    assert "the queue holds 1 other experiment, which will run too (waiting)" in done.stderr
+    found = {}
+    for path in root.glob("experiments/*/learning_curve.csv"):
+        if path.parent.name not in ("imdb", "strong"):
+            found[path.parent.name] = pd.read_csv(path)
+    assert {*found} == {"a-ü.csv", "b.csv"}
+    for table in found.values():
+        assert sorted(table["train.samples"].unique()) == [20, 30]
+    assert not {*found["b.csv"]["experiment"]} & {*found["a-ü.csv"]["experiment"]}
+
+    # DVC itself needs a cache whose path is ASCII to run elsewhere than in the workspace.
+    run(root, "dvc", "cache", "dir", "--local", str(tmp_path / "cache"))
+    run(root, "dvc", "exp", "run", "--temp", "--name", "elsewhere", "-S", "train.samples=35")
+    run(root, "dvc", "exp", "run", "--queue", "--name", "queued", "-S", "train.samples=45")
+    run(root, "dvc", "queue", "start")
+    wait_for_queue(root, run)
+    listed = run(root, "dvc", "exp", "list", "--name-only").stdout.split()
+    assert {"elsewhere", "queued"} <= {*listed}
+
+
+def wait_for_queue(root: Path, run) -> None:
+    """Wait until the queue of a project is empty."""
+    while any(state in run(root, "dvc", "queue", "status").stdout for state in sweep.STATES[:2]):
+        pass
+
+
+@slow
+def test_a_single_point_prints_its_result(project, run):
+    (project / "setting.yaml").write_text("model: {head: mean}\ntrain: {epochs: 1}\n")
+    command = ["python", "-m", "experiments.sweep", "--setting", "setting.yaml"]
+    done = run(project, *command, "-S", "download.vectors.vocabulary_limit=10")
+    lines = done.stdout.strip().splitlines()
+    assert all(len(line) < 80 for line in lines)
+    assert " ".join(lines).startswith("aclImdb, setting setting: 260 texts (200 to train on, 60 to")
+    scores = {
+        line.split()[0]: line for line in lines if line.split()[0] in ("learned", "finetuned")
+    }
+    assert "gap" not in scores["learned"]
+    assert " to " in scores["finetuned"].partition("gap")[2]
+
+
+@slow
+def test_an_interrupted_sweep_leaves_its_points_in_the_queue(project, run):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "experiments.sweep", "-S", "train.samples=20,30"],
+        cwd=project, env=sweep.environment() | {"DVC_NO_ANALYTICS": "1"},
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while "Running" not in run(project, "dvc", "queue", "status").stdout:
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+    assert process.returncode == 1
+    assert err.splitlines()[-1].startswith("interrupted: DVC's workers go on; dvc queue stop")
+    assert "Traceback" not in err
+    wait_for_queue(project, run)
+    assert run(project, "dvc", "queue", "status").stdout.count("Success") == 2
+
+
+@slow
 def test_an_ablation_runs_a_setting_without_each_of_its_lines(project, run):
     variants = {"learned": ("random", True), "pretrained": ("glove", False)}
     rows = {name: {"vectors": v, "trainable": t} for name, (v, t) in variants.items()}
@@ -47,6 +330,7 @@ def test_an_ablation_runs_a_setting_without_each_of_its_lines(project, run):
     command = ["python", "-m", "experiments.ablation", "--setting", "setting.yaml", "--out", "out"]
     done = run(project, *command, "-S", "train.samples=20,40")
     table = pd.read_csv(project / "out/ablation.csv")
+    assert done.stdout.startswith("# aclImdb, setting setting: ")
     # Without the mean there would be no setting: bigrams need it.
     assert list(table["without"].unique()) == ["nothing", "tokenize.num_bigrams"]
     assert len(table) == 2 * 2 * 2
@@ -58,14 +342,14 @@ def test_an_ablation_runs_a_setting_without_each_of_its_lines(project, run):
 def test_a_setting_is_read_as_dvc_takes_it(tmp_path):
     path = tmp_path / "setting.yaml"
     path.write_text("train: {epochs: 3, schedule: linear}\nseed: 1\n")
-    assert sweep.read_setting(path) == [
+    assert points.read_setting(path) == [
         "++train.epochs=3", '++train.schedule="linear"', "++seed=1",
     ]  # fmt: skip
 
 
 def test_every_line_of_the_strong_setting_is_needed_or_can_be_left_out(monkeypatch):
     monkeypatch.chdir(PROJECT)
-    setting = sweep.read_setting(Path("experiments/strong.yaml"))
+    setting = points.read_setting(Path("experiments/strong.yaml"))
     assert ablation.is_valid(setting)
     left_out = ablation.without(setting, ["train.validation_samples"])
     assert "model.head" not in left_out

@@ -1,0 +1,185 @@
+"""The runs of experiments.learning_curve: which can be compared, and what they were made on."""
+
+import hashlib
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from io import StringIO
+from itertools import chain, count
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dvc.api
+import numpy as np
+import pandas as pd
+
+from stages.shared import artifacts
+from stages.shared.artifacts import InputError
+
+UNFINISHED = ("Queued", "Running", "Failed")
+INPUTS = ("data/raw/", "stages/")  # runs can be compared that had the same of these
+REVIEWS, VECTORS = artifacts.REVIEWS.as_posix(), artifacts.VECTORS.as_posix()
+MOST_LABELS, LONGEST_NAME = 6, 40  # of anybody's names, what is shown
+
+
+def read_runs(names: list[str]) -> list[dict]:
+    """Read the experiments of the commit, or of the commits on which these names are."""
+    command = ["git", "for-each-ref", "--format=%(refname)", "refs/exps"]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    places = [ref.split("/") for ref in listed]  # refs/exps/<2 digits>/<the other 38>/<name>
+    commits = sorted({p[2] + p[3] for p in places if len(p) == 5 and p[4] in names})
+    return dvc.api.exp_show(revs=commits or None)
+
+
+def collect(rows: list[dict], names: list[str], swept: str, panels: list[str]) -> pd.DataFrame:
+    """Take the finished runs, all or those of these names, as `dvc.api.exp_show` gives them.
+
+    Raises InputError if there is none, or if they have no such parameter.
+    """
+    # A run that failed or has yet to run is shown with the metrics of the commit it started from.
+    rows = [row for row in rows if row["rev"] != "workspace" and row.get("State") not in UNFINISHED]
+    rows = [row for row in rows if not names or row["Experiment"] in names]
+    runs = pd.DataFrame(rows).replace("None", None)
+    gaps = [column for column in runs if re.fullmatch(r"gap\..+\.accuracy", column)]
+    finished = runs.dropna(subset=gaps, how="all") if gaps else runs[:0]
+    if missing := {*names} - {*finished.get("Experiment", ())}:
+        raise InputError(f"no finished experiment is called {' or '.join(sorted(missing)[:5])}")
+    for name in (swept, *panels):
+        if finished.empty or name not in finished or not is_setting(name):
+            raise InputError(f"no finished experiment has {name}")
+    return finished
+
+
+def groups(runs: pd.DataFrame, swept: str, panels: list[str]) -> list[pd.DataFrame]:
+    """Split runs into those that differ in `swept` and `panels` alone, the largest group first.
+
+    Column `shared` is a hash of what the runs of a group have in common.
+    """
+    free = {swept, *panels}
+    if any(key.startswith("download.vectors.") for key in free):
+        free.add(VECTORS)
+    others = [c for c in runs if is_setting(c) and c not in free]
+    found = []
+    for _, group in runs.groupby(others, dropna=False, sort=False):
+        shared = group[others].iloc[0].dropna().astype(str).sort_index()
+        digest = hashlib.sha256(repr([*shared.items()]).encode()).hexdigest()[:8]
+        group = group.drop_duplicates([swept, *panels]).assign(shared=digest)
+        found.append(group.sort_values([*panels, swept], key=sortable))
+    return sorted(found, key=len, reverse=True)
+
+
+def left_out(
+    chosen: pd.DataFrame, others: list[pd.DataFrame], swept: str, panels: list[str]
+) -> Iterator[str]:
+    """Name the runs of a data set that its curve leaves out, and what is other about them."""
+    settings = [c for c in chosen if is_setting(c) and c not in (swept, *panels)]
+    for _, run in (pair for other in others for pair in other.iterrows()):
+        differs = [c for c in settings if written(run[c]) not in {*map(written, chosen[c])}]
+        yield f"{name_of(run)} is left out: another {', '.join(differs[:3])}"
+
+
+def name_of(run: pd.Series) -> str:
+    """Name a run: an experiment's name, or the branch that a baseline is on."""
+    return run["Experiment"] if isinstance(run["Experiment"], str) else run["rev"]
+
+
+def is_setting(column: str) -> bool:
+    """Tell whether a column is a parameter or an input, not a name, a metric or what was made."""
+    sections = ("seed", "download.", "tokenize.", "embed.", "model.", "train.", "variants.")
+    return column.startswith((*sections, *INPUTS))
+
+
+def is_numeric(values: pd.Series) -> bool:
+    """Tell whether all are numbers."""
+    return all(isinstance(v, int | float | np.number) and v == v for v in values) and not any(
+        isinstance(v, bool | np.bool_) for v in values
+    )
+
+
+def sortable(values: pd.Series) -> pd.Series:
+    """Order numbers by size, and anything else as text."""
+    return values.astype(float) if is_numeric(values) else values.map(written)
+
+
+def written(value: object) -> str:
+    """Write the value of a parameter."""
+    if value is None or value != value:
+        return "null"
+    if isinstance(value, bool | np.bool_):
+        return str(value).lower()
+    if not isinstance(value, int | float | np.number):
+        return str(value)
+    return f"{value:,.0f}" if value == round(value) else str(value)
+
+
+def read_data(run: pd.Series) -> dict:
+    """Read what a run was made on, as metrics/data.json; of an older run only the name is known."""
+    command = ["git", "show", f"{run['rev']}:{artifacts.DATA.as_posix()}"]
+    done = subprocess.run(command, capture_output=True)
+    if not done.returncode:
+        return json.loads(done.stdout)
+    path = run["download.reviews.path"] or ""
+    name = Path(urlsplit(path).path if "://" in path else path).name
+    return {"name": name or run["download.reviews.source"], "labels": [], "train": [], "test": []}
+
+
+def about(data: dict, setting: str | None = None) -> str:
+    """Say in a line of text what a curve was made on."""
+    name = shown(data["name"]) + (f", setting {shown(setting)}" if setting else "")
+    if not data["labels"]:
+        return f"{name}: an older run, which tells neither number of texts nor labels"
+    labels = [shown(label) for label in data["labels"]]
+    if len(labels) > MOST_LABELS:
+        labels[MOST_LABELS - 1 :] = [f"{len(labels) - MOST_LABELS + 1} more"]
+    n_train, n_test = sum(data["train"]), sum(data["test"])
+    return (
+        f"{name}: {n_train + n_test:,} texts ({n_train:,} to train on, {n_test:,} to test on),"
+        f" labels {', '.join(labels[:-1])} and {labels[-1]}"
+    )
+
+
+def name_data(table: pd.DataFrame, data: dict) -> pd.DataFrame:
+    """Add what a table was made on, in columns."""
+    return table.assign(
+        data=shown(data["name"]),
+        texts=sum(data["train"]) + sum(data["test"]) if data["labels"] else None,
+        labels=", ".join(shown(label) for label in data["labels"]),
+    )
+
+
+def shown(name: object) -> str:
+    """Cut anybody's name to one line of LONGEST_NAME characters."""
+    name = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(name))
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+
+
+def slug(*names: str | None) -> str:
+    """Make a folder's name of what anybody may have called it."""
+    parts = (re.sub(r"[^\w.-]+", "-", shown(name)).strip("-.") for name in names if name)
+    return "-".join(part for part in parts if part) or "data"
+
+
+def folder_for(table: pd.DataFrame, base: Path, file: str) -> Path:
+    """Find the folder of a table: `base`, with a number where that has one of other runs."""
+    others = (base.with_name(f"{base.name}-{number}") for number in count(2))
+    return next(folder for folder in chain([base], others) if is_free(folder / file, table))
+
+
+def is_free(path: Path, table: pd.DataFrame) -> bool:
+    """Tell whether nothing is lost by writing a table there: it has all that an earlier one had."""
+    if not path.exists():
+        return path.parent.is_dir() or not path.parent.exists()
+    rows = []
+    for source in (path, StringIO(table.to_csv(index=False))):
+        try:
+            known = pd.read_csv(source, dtype=str, keep_default_na=False)
+        except ValueError:
+            return False
+        known = known.drop(columns="experiment", errors="ignore")  # it is another each time
+        rows.append({tuple(row.items()) for row in known.to_dict("records")})
+    return rows[0] <= rows[1]
+
+
+if __name__ == "__main__":  # it is a part of the others
+    print(__doc__)
