@@ -2,6 +2,7 @@
 # make reproduce: the same bytes in two clones, and on an emulated processor where qemu-x86_64 is.
 # make sweep: the learning curve over the standard grid.  make strong: the strong setting.
 # make projector: the vectors in TensorBoard, after make repro.
+# make mutants: which of many small faults in the code make test notices (an hour on two cores).
 # make audit: known vulnerabilities of the locked requirements; it asks PyPI, and fails if it can't.
 # Each sets up .venv first.
 
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 # DVC's stages and its queue workers find python and dvc through PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test test-slow reproduce bench sweep strong projector lint audit lock
+.PHONY: repro test test-slow mutants reproduce bench sweep strong projector lint audit lock
 
 repro: $(VENV)/requirements.txt
 	$(BIN)/dvc repro
@@ -23,6 +24,9 @@ test: $(VENV)/requirements-dev.txt
 
 test-slow: $(VENV)/requirements-dev.txt
 	$(BIN)/python -m pytest -m slow -n 3 --dist loadfile
+
+mutants: $(VENV)/requirements-dev.txt
+	$(BIN)/python -m tests.mutants
 
 reproduce: $(VENV)/requirements.txt
 	tests/reproduce.sh

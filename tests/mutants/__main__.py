@@ -1,0 +1,203 @@
+"""Change one thing in the code, see whether a test notices, and do so many times: make mutants.
+
+    python -m tests.mutants [--seed N] [--count N] [--only FILE] [--aimed]
+
+In:  the working tree; mutants.yaml: mutants aimed at what a test must notice, and drawn ones that
+     change nothing that a test could notice, each with its argument.
+Out: what became of each mutant and the test that noticed it; the share that was noticed of those
+     not equivalent. The exit status is 1 if an aimed one lives, or more than 5 % of the drawn do.
+
+A mutant is a copy of the tree in which one place of one file is changed. They are drawn by a hash
+of the seed and of the changed line: as long as a line stays, so does the mutant.
+"""
+
+import argparse
+import ast
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import yaml
+
+from tests.mutants.changes import changes
+
+ROOT = Path(__file__).parents[2]
+LISTED = Path(__file__).with_name("mutants.yaml")
+LEAST = 0.95  # of the drawn, to be noticed
+AT_ONCE = 2
+PATIENCE = 900  # seconds, after which a mutant is taken for one that never ends
+MUTATED = ("stages/**/*.py", "experiments/*.py")
+SLOW_ONLY = ("experiments/ray_sweep.py",)  # tested on a cluster, by slow tests alone
+PYTEST = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=line", "-p", "no:cacheprovider"]
+PYTEST += ["-p", "tests.mutants.bearing", "--hypothesis-seed=0"]
+
+
+class Mutant(NamedTuple):
+    """Bytes `start` to `end` of a file, and what stands there instead."""
+
+    path: str
+    start: int
+    end: int
+    new: bytes
+    name: str = ""
+
+    def source(self) -> bytes:
+        raw = content(self.path)
+        return raw[: self.start] + self.new + raw[self.end :]
+
+    def lines(self) -> tuple[str, str]:
+        """The changed lines before and after, their white space folded."""
+        raw = content(self.path)
+        first, last = raw.rfind(b"\n", 0, self.start) + 1, raw.find(b"\n", self.end)
+        new = raw[first : self.start] + self.new + raw[self.end : last]
+        before, after = (" ".join(text.decode().split()) for text in (raw[first:last], new))
+        return before, after
+
+    def line(self) -> int:
+        return content(self.path).count(b"\n", 0, self.start) + 1
+
+    def is_another_program(self) -> bool:
+        try:
+            tree = ast.parse(self.source())
+        except SyntaxError:
+            return False
+        return ast.dump(tree) != ast.dump(ast.parse(content(self.path)))
+
+    def __str__(self) -> str:
+        old, new = self.lines()
+        return f"{self.path}:{self.line()} {self.name}\n  - {old}\n  + {new}"
+
+
+@cache
+def content(path: str) -> bytes:
+    return (ROOT / path).read_bytes()
+
+
+def all_mutants() -> Iterator[Mutant]:
+    for path in sorted(str(p.relative_to(ROOT)) for glob in MUTATED for p in ROOT.glob(glob)):
+        if path not in SLOW_ONLY:
+            yield from (Mutant(path, *change) for change in changes(content(path)))
+
+
+def drawn(seed: int, count: int, only: str | None) -> list[Mutant]:
+    """Draw mutants, at most one of a line."""
+
+    def number(mutant: Mutant) -> str:
+        return sha256(repr((seed, mutant.path, *mutant.lines())).encode()).hexdigest()
+
+    chosen = {}
+    for mutant in sorted(all_mutants(), key=number):
+        if only in (None, mutant.path) and len(chosen) < count and mutant.is_another_program():
+            chosen.setdefault((mutant.path, mutant.line()), mutant)
+    return list(chosen.values())
+
+
+def aimed() -> list[Mutant]:
+    """Read the mutants that are aimed; raises ValueError if one does not apply exactly once."""
+    mutants = []
+    for row in yaml.safe_load(LISTED.read_text("utf-8"))["aimed"]:
+        raw, old = content(row["file"]), row["old"].encode()
+        if raw.count(old) != 1:
+            raise ValueError(f"{row['name']}: {raw.count(old)} times in {row['file']}")
+        start = raw.index(old)
+        change = start, start + len(old), row["new"].encode()
+        mutants.append(Mutant(row["file"], *change, row["name"]))
+    return mutants
+
+
+def equivalent() -> dict[tuple[str, str, str], str]:
+    """Read why a mutant changes nothing, by file and by the changed lines before and after."""
+    rows = yaml.safe_load(LISTED.read_text("utf-8"))["equivalent"]
+    return {(row["file"], row["old"], row["new"]): row["why"] for row in rows}
+
+
+def copy_tree(target: Path) -> None:
+    """Copy what Git keeps of the working tree, or would."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in listed.rstrip("\0").split("\0"):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, target / name)
+
+
+def judge(mutant: Mutant | None) -> tuple[str, str]:
+    """Test a mutant, or the tree as it is: what became of it, and the test that noticed it."""
+    with tempfile.TemporaryDirectory(prefix="mutant-", ignore_cleanup_errors=True) as folder:
+        root, command = Path(folder) / "project", [*PYTEST, f"--basetemp={folder}/tests"]
+        copy_tree(root)
+        if mutant:
+            (root / mutant.path).write_bytes(mutant.source())
+            command.append(f"--bearing-on={mutant.path}")
+        tests = subprocess.Popen(
+            command, cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            said, _ = tests.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            return "timeout", ""
+        finally:  # with all that it has started
+            with suppress(ProcessLookupError):
+                os.killpg(tests.pid, signal.SIGKILL)
+            tests.wait()
+    if tests.returncode in (0, pytest.ExitCode.NO_TESTS_COLLECTED):
+        return "survived", ""
+    found = re.search("^(?:FAILED|ERROR) (.*?)(?: - |$)", said, re.MULTILINE)
+    return "killed", found[1] if found else said[-2000:]
+
+
+def run(mutants: list[Mutant]) -> float:
+    """Test mutants, print what becomes of each, and return the share that was noticed."""
+    counts, known = Counter(), equivalent()
+
+    def decide(mutant: Mutant) -> tuple[str, str, float]:
+        start, why = time.monotonic(), known.get((mutant.path, *mutant.lines()))
+        fate, by = ("equivalent", why) if why else judge(mutant)
+        return fate, by, time.monotonic() - start
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for mutant, (fate, by, seconds) in zip(mutants, pool.map(decide, mutants), strict=True):
+            counts[fate] += 1
+            print(f"{fate} in {seconds:.0f} s: {mutant}\n  {by}".rstrip(), flush=True)
+    judged = len(mutants) - counts["equivalent"]
+    score = 1 - counts["survived"] / max(judged, 1)
+    print(*(f"{count} {fate}," for fate, count in counts.items()), f"{score:.1%} noticed\n")
+    return score
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.mutants", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--count", type=int, default=150, help="how many to draw")
+    parser.add_argument("--only", metavar="FILE", help="leave all other files as they are")
+    parser.add_argument("--aimed", action="store_true", help="draw none")
+    options = parser.parse_args()
+    fate, by = judge(None)
+    if fate != "survived":
+        sys.exit(f"error: the tests fail without any change: {by}")
+    all_noticed = run([m for m in aimed() if options.only in (None, m.path)]) == 1
+    if not options.aimed:
+        all_noticed &= run(drawn(options.seed, options.count, options.only)) >= LEAST
+    sys.exit(not all_noticed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""The mutants: those that are listed fit the code, and those that are drawn change one place."""
+
+from tests.mutants import __main__ as mutants
+from tests.mutants.changes import changes
+
+SOURCE = b'''def largest(values: list[int], n: int = 3) -> int:
+    """Docstring with 1 number."""
+    if not values and n > 0:
+        raise ValueError(f"{n} of {values}, but not 4")
+    rows["a"] = max(values[1:], key=abs)
+    return rows["b"].sum(axis=1)
+
+
+if __name__ == "__main__":
+    largest([1], 2)
+'''
+
+
+def test_every_mutant_that_is_aimed_applies_to_one_place_and_gives_another_program():
+    aimed = mutants.aimed()
+    assert all(mutant.is_another_program() for mutant in aimed)
+    assert len({mutant.name for mutant in aimed}) == len(aimed)
+
+
+def test_every_equivalent_mutant_is_one_that_may_be_drawn():
+    found = {(mutant.path, *mutant.lines()) for mutant in mutants.all_mutants()}
+    assert mutants.equivalent().keys() <= found
+
+
+def test_what_is_drawn_depends_on_the_seed_and_takes_no_line_twice():
+    path = "stages/uncertainty.py"
+    drawn = mutants.drawn(0, 10, path)
+    assert drawn == mutants.drawn(0, 10, path) != mutants.drawn(1, 10, path)
+    assert len({mutant.line() for mutant in drawn}) == 10
+    assert {mutant.path for mutant in drawn} == {path}
+
+
+def test_everything_is_changed_but_docstrings_annotations_plain_words_and_the_main_guard():
+    changed = set()
+    for start, end, new in changes(SOURCE):
+        line = SOURCE[:start].count(b"\n")
+        text = (SOURCE[:start] + new + SOURCE[end:]).decode().splitlines()[line]
+        changed.add(" ".join(text.split()))
+    assert changed == {
+        "def largest(values: list[int], n: int = 4) -> int:",
+        "def largest(values: list[int], n: int = 2) -> int:",
+        "if values and n > 0:",
+        "if not values or n > 0:",
+        "if not values and n >= 0:",
+        "if not values and n < 0:",
+        "if not values and n > 1:",
+        "if not values and n > -1:",
+        "if not (not values and n > 0):",
+        "pass",
+        'raise ValueError(f"{values} of {n}, but not 4")',
+        'rows["b"] = max(values[1:], key=abs)',
+        'rows["a"] = min(values[1:], key=abs)',
+        'rows["a"] = max(values[:1], key=abs)',
+        'rows["a"] = max(values[2:], key=abs)',
+        'rows["a"] = max(values[0:], key=abs)',
+        "return None",
+        'return rows["a"].sum(axis=1)',
+        'return rows["b"].mean(axis=1)',
+        'return rows["b"].sum(axis=0)',
+    }
