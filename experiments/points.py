@@ -24,7 +24,6 @@ from experiments.sweep import key_of
 from stages import download
 from stages.shared import artifacts, params
 from stages.shared.artifacts import InputError
-from stages.sources import reviews
 
 # The standard grid: of these sizes the last seven that the train split allows, for each head.
 SIZES = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
@@ -111,7 +110,7 @@ def settings_of(point: list[str]) -> params.Params:
 def count_texts(source: params.ReviewSource) -> int:
     """Count the texts of the train split, read as `download` reads them."""
     with redirect_stdout(sys.stderr):  # what it says of the file is no result
-        table = reviews.SOURCES[source.source](download.local_copy("reviews", source), source)
+        table = download.read_reviews(source)
     return pc.sum(pc.equal(table["split"], "train")).as_py()
 
 
@@ -130,12 +129,10 @@ def absolute(settings: params.Params) -> list[str]:
 def checked(point: list[str]) -> list[str]:
     """Complete a point that can run; raises InputError, why it can't."""
     settings = settings_of(point)
-    n_texts, train = count_texts(settings.download.reviews), settings.train
-    if train.samples + train.validation_samples > n_texts:
+    n_texts = count_texts(settings.download.reviews)
+    if settings.train.samples > n_texts:
         raise InputError(
-            f"the train split has {n_texts:,} texts, of which {HELD_OUT} takes"
-            f" {train.validation_samples:,}: train.samples can be at most"
-            f" {max(n_texts - train.validation_samples, 0):,}"
+            f"the train split has {n_texts:,} texts: train.samples can be at most {n_texts:,}"
         )
     return point + absolute(settings)
 
