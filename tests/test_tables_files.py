@@ -114,6 +114,7 @@ def texts_of(name: str, content: str, **changes) -> list[str]:
         ("blanks.csv", "text,label\n ,1\n,0\n", [" ", ""]),
         ("long.csv", f"text,label\n{'a' * 200_000},1\n", ["a" * 200_000]),
         ("prose.csv", 'text,label\n"No, 1\ngood, or\n1",1\nd,0\n', ["No, 1\ngood, or\n1", "d"]),
+        ("private.csv", "text,label\na\U0010fffd,1\n", ["a\U0010fffd"]),
         ("windows.csv", 'text,label\r\n"a\r\n,b",1\r\nc,0\r\n', ["a\r\n,b", "c"]),
     ],
 )
@@ -133,6 +134,7 @@ SWALLOWED = 'text,label\n"never closed,1\ngood film,1\na 5",0\n"nice, film",1\n'
         ("text,label\na\\\\b \\o/,0\n", {"escape": "\\"}, ["a\\b \\o/"]),
         ('text,label\n"a ""b""",0\n', {"escape": '"', "quote": '"'}, ['a "b"']),
         ("text^label\n~a^b~^0\n", {"separator": "^", "quote": "~"}, ["a^b"]),
+        ("text,label\na\rb\r,1\n\r,0\n", {"quote": ""}, ["a\rb\r", "\r"]),
         (SWALLOWED, {"quote": '"'}, ["never closed,1\ngood film,1\na 5", "nice, film"]),
     ],
 )
@@ -149,14 +151,15 @@ def test_what_parameters_say_of_a_dialect_decides(content, changes, texts):
             {},
             r"line 3 can be read .*reviews.escape to '' or '\\\\'$",
         ),
-        (SWALLOWED, {}, "line 2 begins a field that holds what looks like other rows"),
+        (SWALLOWED, {}, "line 2 begins a row with a line end in it, and what may"),
         ('text,label\n"a, b",1\n"c",0\n"open, d,1\n', {}, "line 4 has a quote mark that opens"),
         ('text,label\n"He said "no", so",1\n', {}, "line 2 has a quote mark that opens a field"),
         ('text\tlabel\n"a"\t1\n"b"\t0\n"c\t0\n', {}, "line 4 has a quote mark that opens a field"),
         ("text,label\na,1\n\nb, c,0\n", {}, "line 4 has 3 fields, but the header 2"),
         ("text,label\na,1\nb\n", {}, "line 3 has 1 field, but the header 2"),
-        ("text,label\na,1\nb\rc,0\n", {}, r"line 3 has another line end .*: '\\n' and '\\r'"),
-        ("text,label\na\\\rb,1\nc,0\n", {}, "line 2 has another line end"),
+        ('text,label\n"a,",1\nb\rc,0\n', {}, r"line 3 has another line end .*: '\\n' and '\\r'"),
+        ("text,label\na\\\rb,1\nc,0\n", {}, "line 2 begins a row with a line end in it"),
+        ("text,label\na,1\nb\rc,0\n", {}, "line 3 begins a row with a line end .*quote to ''$"),
         ('text,label\n"a \\"b\\" \\o/ \\\\, c",1\n', {}, "line 2 has a quote mark that opens"),
         ("text,label\na\\,b \\o/,1\n", {}, "line 2 has 3 fields, but the header 2"),
         ("label,text\r\n1,a\r\n0,b\n", {}, r"line 3 has another line end .*: '\\n' and '\\r\\n'"),
@@ -199,8 +202,8 @@ def test_an_encoding_is_honoured(tmp_path):
 def test_the_log_tells_rows_the_longest_text_and_what_looks_like_a_row(tmp_path, capsys):
     landed(written(tmp_path, "a.csv", SWALLOWED + CSV.partition("\n")[2]), quote='"')
     assert capsys.readouterr().out == (
-        "a.csv: rows: 14, characters of the longest text: 30, texts with a line end and what looks"
-        " like a row: 1 (separator ',', quote '\"', escape '')\n"
+        "a.csv: rows: 14, characters of the longest text: 30, rows with a line end and what may"
+        " be other rows in them: 1 (separator ',', quote '\"', escape '')\n"
     )
 
 

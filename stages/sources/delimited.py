@@ -25,6 +25,7 @@ QUOTES = ('"', "", "'")
 ESCAPES = ("", "\\")
 LOOK_AT = 100  # rows, to tell whether the first is one of them
 LONGEST_NAME, MOST_NAMES = 30, 5  # of columns, in a message
+STAND_IN = "\U0010fffd"  # of private use
 csv.field_size_limit(2**31 - 1)  # it is 131,072 characters, where a text may be longer
 
 
@@ -39,7 +40,7 @@ class Dialect(NamedTuple):
 class Reading(NamedTuple):
     """What a dialect makes of a table: the columns, and the line at which each row begins.
 
-    `swallowed` has the lines of the rows that hold line ends and what looks like rows.
+    `swallowed` has the lines of the rows that hold line ends and what may be other rows.
     """
 
     dialect: Dialect
@@ -118,8 +119,7 @@ def with_odd_escapes_doubled(content: bytes, dialect: Dialect, is_given: bool) -
     if not dialect.escape:
         return content
     escape = dialect.escape.encode()
-    line_end = re.search(rb"\r?\n|\r|$", content)[0].decode()
-    special = {*"\"'", *line_end, dialect.quote or dialect.separator, dialect.escape}
+    special = {*"\"'", *line_end(content), dialect.quote or dialect.separator, dialect.escape}
     either = b"|".join(re.escape(mark.encode()) for mark in sorted(special))
     pair = b"%b(?:%b)" % (re.escape(escape), either)
     if escape not in re.sub(pair, b"", content):
@@ -129,6 +129,23 @@ def with_odd_escapes_doubled(content: bytes, dialect: Dialect, is_given: bool) -
     return re.sub(
         b"(%b)|%b" % (pair, re.escape(escape)), lambda found: found[1] or escape * 2, content
     )
+
+
+def line_end(content: bytes) -> str:
+    """Find what the first line ends in."""
+    return re.search(rb"\r?\n|\r|$", content)[0].decode()
+
+
+def with_lone_ends_replaced(content: bytes, dialect: Dialect) -> tuple[bytes, str]:
+    r"""Replace each \r, or \n, that isn't how the first line ends; also returns what it was.
+
+    Where there are no quotes it is a field's, but Python's csv would end the row there.
+    """
+    if dialect.quote or STAND_IN.encode() in content:
+        return content, ""
+    pattern, lone = (b"\n", "\n") if line_end(content) == "\r" else (rb"\r(?!\n)", "\r")
+    replaced, n_replaced = re.subn(pattern, STAND_IN.encode(), content)
+    return replaced, lone if n_replaced else ""
 
 
 def records(content: bytes, dialect: Dialect) -> Iterator[tuple[int, int, str, list[str]]]:
@@ -172,6 +189,7 @@ def read(content: bytes, dialect: Dialect, header: list[str], names: dict[str, s
     """Read the columns `names` in a dialect; raises MisfitError if the content isn't in it."""
     where = {key: header.index(name) for key, name in names.items()}
     pick, picked, lines, ends, folded = itemgetter(*where.values()), [], [], {}, []
+    content, lone = with_lone_ends_replaced(content, dialect)
     for first, last, end, row in records(content, dialect):
         ends.setdefault(end, first)
         if not row:
@@ -186,16 +204,22 @@ def read(content: bytes, dialect: Dialect, header: list[str], names: dict[str, s
             )
         picked.append(pick(row))
         lines.append(first)
-        if last > first:
+        if last > first or lone:
             folded.append((first, dialect.separator.join(row)))
     check_ends(ends, text_is_last=where["text"] == len(header) - 1)
-    columns = {key: [row[i] for row in picked[1:]] for i, key in enumerate(where)}
+    columns = {
+        key: [row[i].replace(STAND_IN, lone or STAND_IN) for row in picked[1:]]
+        for i, key in enumerate(where)
+    }
     # Counted from the nearer end of a row, since its text may hold separators.
     at = where["label"] - (len(header) if where["label"] > where["text"] else 0)
     looks = partial(looks_like_row, dialect.separator, len(header), at, set(columns["label"]))
+    # Of a text in quotes its first or last line looks like a row, seldom another.
     swallowed = [
-        line for line, row in folded if sum(map(looks, re.split(r"[\r\n]+", row))) > 1
-    ]  # of a text in quotes its first or last line looks like a row, seldom another
+        line
+        for line, row in folded
+        if STAND_IN in row * bool(lone) or sum(map(looks, re.split(r"[\r\n]+", row))) > 1
+    ]
     return Reading(dialect, columns, lines[1:], swallowed)
 
 
@@ -237,8 +261,8 @@ def chosen(
         )
     if source.quote is None and reading.swallowed:
         raise InputError(
-            f"{path} line {reading.swallowed[0]} begins a field that holds what looks like other"
-            " rows: mend its quote mark, or if they are its text, set download.reviews.quote to"
+            f"{path} line {reading.swallowed[0]} begins a row with a line end in it, and what may"
+            " be other rows: mend its quote marks, or if it is right, set download.reviews.quote to"
             f" {reading.dialect.quote!r}"
         )
     return reading

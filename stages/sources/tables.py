@@ -85,7 +85,7 @@ def read_columns(
     }
     separator, quote, escape = map(repr, reading.dialect)
     return columns, (
-        f", texts with a line end and what looks like a row: {len(reading.swallowed):,}"
+        f", rows with a line end and what may be other rows in them: {len(reading.swallowed):,}"
         f" (separator {separator}, quote {quote}, escape {escape})"
     )
 
