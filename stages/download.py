@@ -54,8 +54,11 @@ def local_copy(what: str, source: params.Source) -> Path | None:
         return fetch(source.location, source.checksum)
     path = at_home(Path(source.location))
     if not path.exists():
+        is_relative = not Path(source.location).is_absolute()
+        looked = f", looked for at {path.absolute()}" if is_relative else ""
         raise InputError(
-            f"download.{what}.path: there is no {path.absolute()}; an absolute path always works"
+            f"download.{what}.path: there is no {source.location}{looked}; an absolute path always"
+            " works"
         )
     if source.sha256 and path.is_file() and (found := sha256_of(path)) != source.sha256:
         raise InputError(f"download.{what}.sha256: {path} has SHA-256 {found}, not {source.sha256}")
@@ -105,7 +108,7 @@ def described(table: pa.Table) -> Iterator[str]:
     names = loads(table.schema.metadata[b"labels"])
     yield f"label 0 is {shown(names[0])}, label 1 is {shown(names[1])}"
     for split in ("train", "test"):
-        label = table.filter(pc.field("split") == split)["label"].to_numpy()
+        label = table["label"].filter(pc.equal(table["split"], split)).to_numpy()
         counts = zip(np.bincount(label, minlength=len(names)), names, strict=True)
         of_each = ", ".join(f"{count:,} {shown(name)}" for count, name in counts)
         yield f"{split} split: {count_of(len(label), 'review')} ({of_each})"

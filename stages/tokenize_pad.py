@@ -148,7 +148,7 @@ def read_column(name: str, split: str) -> Iterator[pa.Array]:
     ):
         for batch in reviews.iter_batches(ROWS_AT_A_TIME, columns=["split", name]):
             bar.update(len(batch))
-            yield batch.filter(pc.field("split") == split)[name]
+            yield batch[name].filter(pc.equal(batch["split"], split))
 
 
 def main() -> None:

@@ -109,12 +109,12 @@ HOSTILE = {
     "no archive": ("aclimdb", lambda path: path.write_text("text,label"), "can't be read"),
     "no pickle": ("keras-imdb", lambda path: path.write_bytes(b"PK"), "can't be read"),
     "no reviews": ("table", lambda path: path.write_text("text,label\n"), "has no reviews"),
-    "one label": ("table", lambda path: path.write_text("text,label\na,1\n"), "has 1 labels"),
-    "no label": ("table", lambda path: path.write_text("text,label\na,1\nb,\n"), "have no label"),
+    "one label": ("table", lambda path: path.write_text("text,label\na,1\n"), "has 1 label "),
+    "no label": ("table", lambda path: path.write_text("text,label\na,1\nb,\n"), "has no label"),
     "two columns": (
         "table", lambda path: path.write_text("text,label,text\na,1,b\n"), "'text' twice"
     ),
-    "file for folder": ("folder", lambda path: path.write_text(""), "has no file"),
+    "file for folder": ("folder", lambda path: path.write_text(""), "is not a folder"),
     "other width": (
         "glove-text", lambda path: path.write_text("a 1 2\n" * 99_999 + "b 1\n"),
         "line 100000: 1 numbers after the word, but line 1 has 2",
@@ -244,7 +244,10 @@ def written(folder: Path, content: bytes) -> Path:
 
 
 def test_what_is_odd_but_readable_is_counted_and_said(landed, tmp_path, monkeypatch, capsys):
-    (tmp_path / "a.csv").write_bytes(b"text,label\nb\xffd,1\n,0\n" * 1 + b"good,1\nbad,0\n" * 20)
+    (tmp_path / "a.csv").write_bytes(
+        b"text,label\nb\xffd,1\n,0\n"
+        + b"".join(b"good %d,1\nbad %d,0\n" % (i, i) for i in range(20))
+    )
     edit_params(
         landed,
         download__reviews__source="table",
@@ -254,9 +257,9 @@ def test_what_is_odd_but_readable_is_counted_and_said(landed, tmp_path, monkeypa
     for what in ("reviews", "vectors"):
         land(what, monkeypatch)
     said = capsys.readouterr().out
-    assert "1 reviews hold U+FFFD, for what is not UTF-8" in said
-    assert "1 reviews are empty" in said
-    assert "1 vectors are zero" in said
+    assert "with U+FFFD, for what is not UTF-8: 1 review; if the file is in another" in said
+    assert "empty: 1 review\n" in said
+    assert "zero: 1 vector\n" in said
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the official archive is not here")

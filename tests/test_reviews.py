@@ -81,6 +81,51 @@ def test_reviews_that_cant_be_read_are_refused(aclimdb, tmp_path, monkeypatch):
         reviews.aclimdb(many)
 
 
+def write_texts(root: Path, names: list[str]) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(f"text of {name}")
+    return root
+
+
+def test_of_a_folder_only_visible_texts_are_read_and_the_rest_is_counted(tmp_path, capsys):
+    texts = [f"{label}/{i}.{end}" for label in ("neg", "pos") for i in range(9) for end in ("txt",)]
+    odd = ["pos/A.TXT", "neg/.hidden.txt", "neg/._1.txt", "__MACOSX/neg/1.txt", ".git/x/1.txt"]
+    root = write_texts(tmp_path / "[mine] *", [*texts, *odd, "neg/a.html", "pos/.DS_Store"])
+    (root / "neg/old.txt").mkdir()
+    (root / "pos/gone.txt").symlink_to("nowhere")
+    (root / "readme.md").write_text("about it")
+    found = folder(root, source("folder"))
+    assert sorted(found["text"].to_pylist()) == sorted(
+        f"text of {name}" for name in [*texts, "pos/A.TXT"]
+    )
+    assert found.schema.metadata == {b"labels": b'["neg", "pos"]'}
+    said = capsys.readouterr().out
+    assert "3 files passed over: " in said
+    for what in ("folders (1)", "not called .txt (1)", "links to nothing (1)"):
+        assert what in said
+
+
+def test_folders_of_splits_may_be_written_otherwise_and_one_may_be_for_validation(tmp_path):
+    names = [f"{s}/{n}/{i}.txt" for s in ("Train", "TEST", "dev") for n in "ab" for i in range(2)]
+    found = folder(write_texts(tmp_path, names), source("folder")).to_pandas()
+    assert found["split"].tolist() == ["train"] * 8 + ["test"] * 4
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["a.txt", "b.txt"], "has no file <label>/"),
+        (["train/a/1.txt", "train/b/1.txt"], "all reviews are of the split 'train'"),
+        (["a/1.html", "b/1.html"], "has no file <label>/"),
+        (["a/1.txt", "a/2.txt"], "has 1 label "),
+    ],
+)
+def test_a_folder_that_will_not_do_is_refused(tmp_path, names, said):
+    with pytest.raises(InputError, match=said):
+        folder(write_texts(tmp_path, names), source("folder"))
+
+
 WORD_INDEX = {"the": 1, "film": 2, "good": 3, "bad": 4}
 INDICES = [[1, 2, 3], [4, 2], [3], [4, 4, 2]]
 
@@ -119,7 +164,7 @@ def test_keras_imdb_builds_arrays_and_nothing_else(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"imdb.npz can't be read: it would load"):
         keras_imdb(path)
     assert not Path("touched").exists()
-    path = save_npz(tmp_path / "imdb.npz", [[1, 99]] * 4)
+    path = save_npz(tmp_path / "imdb.npz", [[1, 99, 3, 1]] * 4)
     with pytest.raises(InputError, match="an index has no word"):
         keras_imdb(path)
     path.write_bytes(path.read_bytes()[:100])
@@ -127,3 +172,61 @@ def test_keras_imdb_builds_arrays_and_nothing_else(tmp_path, monkeypatch):
         keras_imdb(path)
     with pytest.raises(InputError, match="4 reviews, but 3 labels in train"):
         keras_imdb(save_npz(tmp_path / "imdb.npz", INDICES, y_train=np.array([1, 0, 1])))
+
+
+def padded(reviews_of: list, width: int) -> np.ndarray:
+    """As `pad_sequences` does: zeros in front, and of what is longer the end."""
+    return np.array([[0] * (width - len(r[-width:])) + r[-width:] for r in reviews_of])
+
+
+MARKED = [[1, 2, *(i + 3 for i in review)] for review in INDICES]
+TEXTS = ["the film good", "bad film", "good", "bad bad film"]
+
+
+@pytest.mark.parametrize(
+    ("indices", "texts"),
+    [
+        (padded(INDICES, 5), TEXTS),
+        (padded(MARKED, 9), TEXTS),
+        (padded(MARKED, 3), ["the film good", "bad film", "good", "bad bad film"]),
+        (padded(MARKED, 2), ["film good", "bad film", "good", "bad film"]),
+        ([*MARKED[:3], []], [*TEXTS[:3], ""]),
+        ([*MARKED[:3], [1]], [*TEXTS[:3], ""]),
+        ([*INDICES[:3], []], [*TEXTS[:3], ""]),
+        ([[1, 2], [2, 1], [4], []], ["the film", "film the", "bad", ""]),
+    ],
+)
+def test_indices_padded_cut_empty_or_without_marks_become_the_right_words(tmp_path, indices, texts):
+    changes = {"x_train": indices, "x_test": indices} if isinstance(indices, np.ndarray) else {}
+    path = save_npz(tmp_path / "imdb.npz", [[]] * 4 if changes else indices, **changes)
+    assert keras_imdb(path)["text"].to_pylist() == texts * 2
+
+
+@pytest.mark.parametrize(
+    ("indices", "labels", "said"),
+    [
+        (
+            [[1, 2, 7], [1, 6, 7], [1, 8], [1, 9]],
+            [1, 0, 1, 0],
+            "whose index_from is not 3",
+        ),
+        ([[1, 3, 4], [1, 4, 5], [1, 3], [1, 5]], [1, 0, 1, 0], "whose index_from is not 3"),
+        ([[6, 7], [2, 6], [8], [9]], [1, 0, 1, 0], "without the most frequent words"),
+        (INDICES, [1, 0, 2, 0], "y_train should hold a 0 or a 1 for each review"),
+        (INDICES, [1, 0, np.nan, 0], "y_train should hold a 0 or a 1"),
+        (INDICES, [[1, 0]] * 4, "y_train should hold a 0 or a 1"),
+        (INDICES, ["a", "b", "a", "b"], "can't be read: "),
+        ([[1, -2], [1], [1], [1]], [1, 0, 1, 0], "x_train holds an index below zero"),
+    ],
+)
+def test_indices_that_cant_be_told_and_other_labels_are_refused(tmp_path, indices, labels, said):
+    path = save_npz(tmp_path / "imdb.npz", indices, y_train=np.array(labels))
+    with pytest.raises(InputError, match=said) as caught:
+        keras_imdb(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_labels_may_be_booleans_floats_or_a_column(tmp_path):
+    for labels in ([True, False] * 2, [1.0, 0.0] * 2, [[1], [0]] * 2):
+        path = save_npz(tmp_path / "imdb.npz", INDICES, y_train=np.array(labels))
+        assert keras_imdb(path)["label"].to_pylist() == [1, 0] * 4

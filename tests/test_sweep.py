@@ -141,10 +141,10 @@ def test_the_standard_grid_is_there_unless_another_is_given(here, setting, given
     ("given", "n_points", "said"),
     [
         (
-            ["train.samples=20,150,151"],
+            ["train.samples=20,200,201"],
             2,
-            "1 of 3 points can't run and is left out: train.samples=151: the train split has 200"
-            " texts, of which train.validation_samples takes 50: train.samples can be at most 150",
+            "1 of 3 points can't run and is left out: train.samples=201: the train split has 200"
+            " texts: train.samples can be at most 200",
         ),
         (
             ["tokenize.num_bigrams=0,9", "model.head=mean,conv,flatten"],
@@ -175,7 +175,7 @@ def test_points_that_cant_run_are_named_and_left_out(here, capsys, given, n_poin
         ("=3", "-S =3: should be KEY=VALUE, such as"),
         ("train.smaples=3", r"train\.smaples is not a parameter; known here: samples, "),
         ("train.samples=", r"train\.samples is '', but should be a valid integer"),
-        ("train.samples=151", "the train split has 200 texts, of which"),
+        ("train.samples=201", "the train split has 200 texts: train.samples can be at"),
         ("train.validation_samples=195", "too few for the smallest size, 10"),
         ("download.reviews.path=no[where", "can't be read: put the value into quotes of its own"),
         ("download.reviews.path=nowhere", "there is no nowhere"),

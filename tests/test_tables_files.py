@@ -20,7 +20,7 @@ from stages.sources.tables import TABLE_SUFFIXES, read_columns, table, unpacked
 from tests.test_tables import source
 
 INPUTS = Path(__file__).parents[2] / "shared" / "inputs"
-ROWS = [("bad", 0), ("good", 1)] * 6
+ROWS = [(f"{text} {i}", n) for i in range(6) for text, n in (("bad", 0), ("good", 1))]
 CSV = "text,label\n" + "".join(f"{text},{label}\n" for text, label in ROWS)
 TSV = CSV.replace(",", "\t")
 
@@ -191,12 +191,10 @@ def test_an_encoding_is_honoured(tmp_path):
     content = CSV.replace("good", "“goéd”")
     for encoding in ("cp1252", "utf-16-le"):
         path = written(tmp_path, "a.csv", content.encode(encoding))
-        assert landed(path, encoding=encoding)[-1] == ("“goéd”", 1)
-    path = written(
-        tmp_path, "a.jsonl", '{"text": "é", "label": 1}\n{"text": "b", "label": 0}\n' * 6
-    )
-    path.write_bytes(path.read_text().encode("latin1"))
-    assert landed(path, encoding="latin1")[-1] == ("é", 1)
+        assert landed(path, encoding=encoding)[-1] == ("“goéd” 5", 1)
+    rows = (f'{{"text": "é {i}", "label": 1}}\n{{"text": "b {i}", "label": 0}}\n' for i in range(6))
+    path = written(tmp_path, "a.jsonl", "".join(rows).encode("latin1"))
+    assert landed(path, encoding="latin1")[-1] == ("é 5", 1)
 
 
 def test_the_log_tells_rows_the_longest_text_and_what_looks_like_a_row(tmp_path, capsys):
@@ -301,13 +299,14 @@ def test_a_column_of_parquet_that_will_not_do_is_named_with_its_type(columns, sa
 
 def test_numbers_bytes_and_dates_of_parquet_keep_their_form(tmp_path):
     days = [day for day in DATES[:6] for _ in range(2)]
-    content = pa.table({"n": list(range(12)), "x": [1.0, 2.5] * 6, "label": LABELS, "day": days,
-                        "b": [b"\xe9"] * 12})  # fmt: skip
+    columns = {"n": list(range(12)), "x": [1.0, 2.5] * 6, "label": LABELS, "day": days}
+    columns |= {"b": [b"\xe9"] * 12, "part": ["train", "train", "test", "test"] * 3}
+    content = pa.table(columns)
     path = written(tmp_path, "a.parquet", content)
     assert {text for text, _ in landed(path, text="n", group="day")} == set(map(str, range(12)))
-    assert {text for text, _ in landed(path, text="x")} == {"1.0", "2.5"}
-    assert {text for text, _ in landed(path, text="b")} == {"�"}
-    assert {text for text, _ in landed(path, text="b", encoding="latin1")} == {"é"}
+    assert {text for text, _ in landed(path, text="x", split="part")} == {"1.0", "2.5"}
+    assert {text for text, _ in landed(path, text="b", split="part")} == {"�"}
+    assert {text for text, _ in landed(path, text="b", encoding="latin1", split="part")} == {"é"}
     with pytest.raises(InputError, match=r"encoding is 'ascii', but .* isn't written so"):
         landed(path, text="b", encoding="ascii")
 

@@ -17,6 +17,7 @@ from stages.sources import equal_texts
 
 SCHEMA = pa.schema([("split", pa.string()), ("label", pa.int8()), ("text", pa.string())])
 ROWS_AT_A_TIME = 10_000
+MOST_DRAWS = 100  # of a hold-out, until it has both labels on both sides
 LONGEST_NAME, MOST_NAMES = 40, 5  # of labels and splits in a message
 SPLITS = {
     "train": "train", "training": "train",
@@ -48,7 +49,7 @@ def labelled(
         raise InputError(f"{path} has no reviews")
     names, label = label_numbers(path, source, labels)
     if splits is None:
-        split = np.where(hold_out(source, texts, groups), "test", "train")
+        split = np.where(hold_out(source, texts, label, groups), "test", "train")
     else:
         split = split_names(path, splits)
     table = with_labels(in_splits(split, label, texts), names)
@@ -72,7 +73,7 @@ def check_each_label(path: Path | str, table: pa.Table) -> None:
     """Raise InputError if a split of a table with named labels has no review of one."""
     names = json.loads(table.schema.metadata[b"labels"])
     for split in ("train", "test"):
-        label = table.filter(pc.field("split") == split)["label"].to_numpy()
+        label = table["label"].filter(pc.equal(table["split"], split)).to_numpy()
         counts = np.bincount(label, minlength=len(names))
         if not counts.all():
             raise InputError(
@@ -139,7 +140,7 @@ def label_numbers(path: Path, source: ReviewSource, labels: list) -> tuple[list[
         wanted = canonical(source.positive)
         if wanted not in keys:
             raise InputError(
-                f"download.reviews.positive is {spelling(source.positive)!r}, but the labels of"
+                f"download.reviews.positive is {source.positive!r}, but the labels of"
                 f" {path} are {' and '.join(repr(shown(name)) for name in names.values())}"
             )
         keys.sort(key=lambda key: key == wanted)
@@ -208,18 +209,24 @@ def split_names(path: Path, splits: list[str | None]) -> np.ndarray:
     return np.array([final[name] for name in splits])
 
 
-def hold_out(source: ReviewSource, texts: pl.Series, groups: list | None) -> np.ndarray:
+def hold_out(
+    source: ReviewSource, texts: pl.Series, label: np.ndarray, groups: list | None
+) -> np.ndarray:
     """Draw the test split, (n_reviews,) bool: whole groups until test_fraction is reached.
 
-    Without `groups` each review is one of its own. Groups that share a text are one.
+    Without `groups` each review is one of its own. Groups that share a text are one. It is drawn
+    again, a few times, if a split lacks one of the labels, 0 or 1.
     """
     n_reviews = len(texts)
     of_each = np.arange(n_reviews) if groups is None else [str(group) for group in groups]
     group = np.unique(of_each, return_inverse=True)[1]
     group = equal_texts.joined(group, equal_texts.text_ids(texts))
-    sizes = np.bincount(group)
-    order = np.random.default_rng(source.split_seed).permutation(len(sizes))
-    reached = np.cumsum(sizes[order]) - sizes[order]
-    is_test = np.zeros(len(sizes), bool)
-    is_test[order[reached < round(source.test_fraction * n_reviews)]] = True
+    sizes, generator = np.bincount(group), np.random.default_rng(source.split_seed)
+    for _ in range(MOST_DRAWS):
+        order = generator.permutation(len(sizes))
+        reached = np.cumsum(sizes[order]) - sizes[order]
+        is_test = np.zeros(len(sizes), bool)
+        is_test[order[reached < round(source.test_fraction * n_reviews)]] = True
+        if np.all(np.bincount(label + 2 * is_test[group], minlength=4)):
+            break
     return is_test[group]

@@ -42,7 +42,8 @@ def imdb_package() -> pa.Table:
         "d4acac55fe7f38d09d551abf248647e257ec1ee13f5bb9ce524c2fb0b613675d",
     )
     parsing = pyarrow.csv.ParseOptions(newlines_in_values=True)
-    table = pyarrow.csv.read_csv(csv, parse_options=parsing).filter(pc.field("source") == "imdb")
+    table = pyarrow.csv.read_csv(csv, parse_options=parsing)
+    table = table.filter(pc.equal(table["source"], "imdb"))
     label = table["label"].to_numpy().astype(np.int8)
     columns = [pa.array(block_split(label)), label, table["text"]]
     table = pa.table(columns, schema=SCHEMA).sort_by([("split", "descending")])
@@ -167,7 +168,7 @@ def are_shifted(path: Path, reviews: list[np.ndarray]) -> bool:
     starts_only = counts[1] == np.count_nonzero(first == 1)
     if counts[INDEX_FROM] == 0 and starts_only and counts[INDEX_FROM + 1]:
         return True
-    if counts[INDEX_FROM] and counts[1] and starts_only and (first == 1).all():
+    if counts[1] and starts_only and (first == 1).all():
         shift = "whose index_from is not 3"
     elif counts[1] or counts[INDEX_FROM]:
         return False

@@ -1,0 +1,194 @@
+"""Labels, splits and equal texts: taken for what their user means, or refused in one line."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from stages import download
+from stages.shared.artifacts import InputError
+from stages.sources import equal_texts
+from stages.sources.labelled import labelled, with_labels
+from tests.test_tables import source
+
+PATH = "mine.csv"
+
+
+def table(labels, texts=None, splits=None, groups=None, **changes) -> pa.Table:
+    texts = texts or [f"text {i}" for i in range(len(labels))]
+    return labelled(PATH, source(**changes), pl.Series(texts), labels, splits, groups)
+
+
+def by_text(found: pa.Table) -> dict[str, int]:
+    return dict(zip(found["text"].to_pylist(), found["label"].to_pylist(), strict=True))
+
+
+def names(found: pa.Table) -> list[str]:
+    return json.loads(found.schema.metadata[b"labels"])
+
+
+@pytest.mark.parametrize(
+    ("labels", "called", "said"),
+    [
+        (["Positive", "positive ", "negative", "Positive"] * 5, ["negative", "Positive"], "also"),
+        ([" spam", "ham"] * 5, ["ham", "spam"], ""),
+        (["1", "1.0", "0", "1"] * 5, ["0", "1"], "'1.0' (5)"),
+        ([1.0, 0.0] * 5, ["0", "1"], ""),
+        ([True, False] * 5, ["false", "true"], ""),
+        (["No", "yes"] * 5, ["No", "yes"], ""),
+        (["10", "9"] * 5, ["9", "10"], ""),
+    ],
+)
+def test_labels_equal_but_for_case_blanks_and_form_are_one(labels, called, said, capsys):
+    found = table(labels)
+    assert names(found) == called
+    out = capsys.readouterr().out
+    assert said in out
+    assert bool(out) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("labels", "positive", "one"),
+    [
+        (["yes", "no"], "NO", "no"), (["on", "off"], "off", "off"), ([True, False], False, "false"),
+        (["True", "False"], False, "False"), ([1, 2], 1, "1"), (["1", "2"], 1.0, "1"),
+        (["pos", "neg"], " Neg ", "neg"), ([1.5, 2.5], "1.5", "1.5"),
+    ],
+)  # fmt: skip
+def test_the_positive_label_is_found_however_it_is_written(labels, positive, one):
+    found = table(labels * 10, positive=positive)
+    assert names(found)[1] == one
+    assert by_text(found)["text 0"] == (names(found)[1].lower() == str(labels[0]).lower())
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (["a", "b", None, "", "  ", float("nan")], "4 of 6 reviews have no label, .* review 3$"),
+        (["a", ""], "1 of 2 reviews has no label"),
+        ([["a"], ["b"]], "download.reviews.label: a text has several labels"),
+        ([{"a": 1}, "b"], "a text has several labels"),
+        (list("abcdefg"), r"has 7 labels \('a' \(1\), .*, …\), but should have two"),
+        (["x" * 999, "y", "z"], "has 3 labels"),
+        (["a"], r"has 1 label \('a' \(1\)\), but should have two"),
+        (["a", "b"], "no review of label .* in the .* split"),
+    ],
+)
+def test_labels_that_will_not_do_are_refused_in_one_short_line(labels, said):
+    with pytest.raises(InputError, match=said) as caught:
+        table(labels)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def test_splits_may_have_other_names_and_a_validation_split_is_trained_on(capsys):
+    splits = ["Training", "TEST ", "valid", "dev"] * 2
+    found = table(["a", "b", "b", "a", "b", "a", "a", "b"], splits=splits)
+    assert found["split"].to_pylist() == ["train"] * 6 + ["test"] * 2
+    assert "the validation split, 4 reviews, joins the train split" in capsys.readouterr().out
+    found = table(["a", "a", "b", "b"], splits=["train", "validation"] * 2)
+    assert found["split"].to_pylist() == ["train"] * 2 + ["test"] * 2
+    assert "the validation split, 2 reviews, is the test split" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("splits", "said"),
+    [
+        (["train", "test", "holdout", "test"], "split 'holdout', but should be train or test"),
+        (["train", "test", None, " "], "2 reviews without a split, the first of them review 3"),
+        (["train"] * 4, "all reviews are of the split 'train'"),
+        (["test"] * 4, "all reviews are of the split 'test'"),
+    ],
+)
+def test_splits_that_will_not_do_are_refused(splits, said):
+    with pytest.raises(InputError, match=said):
+        table(["a", "b"] * 2, splits=splits)
+
+
+def test_equal_texts_are_numbered_by_first_appearance_but_for_case_and_white_space():
+    texts = pa.chunked_array([["b", "A  film", "a\nFILM "], ["", "b", " "]])
+    assert equal_texts.text_ids(texts).tolist() == [0, 1, 1, 2, 0, 2]
+
+
+def test_equal_texts_stay_on_one_side_of_a_hold_out_also_across_groups():
+    texts = [f"text {i % 100}" for i in range(400)]
+    labels = [int(i % 100 < 50) for i in range(400)]
+    found = table(labels, texts).to_pandas()
+    assert (found.groupby("text")["split"].nunique() == 1).all()
+    assert (found["split"] == "test").sum() == 80
+    groups = [str(i // 4) for i in range(400)]
+    found = table(labels, texts, groups=groups)
+    of = dict(zip(found["text"].to_pylist(), found["split"].to_pylist(), strict=True))
+    for start in range(0, 400, 4):  # what a group joins, and what its texts join
+        assert len({of[text] for text in texts[start : start + 4]}) == 1
+
+
+def test_groups_without_equal_texts_are_drawn_as_they_are_numbered():
+    groups = np.array([2, 0, 1, 0, 2])
+    assert equal_texts.joined(groups, np.arange(5)).tolist() == groups.tolist()
+    assert equal_texts.joined(groups, np.array([0, 1, 2, 3, 2])).tolist() == [1, 0, 1, 0, 1]
+
+
+def test_a_hold_out_is_drawn_again_until_it_has_both_labels():
+    for seed in range(20):
+        found = table([0, 1] * 4 + [0] * 12, split_seed=seed).to_pandas()
+        assert found.groupby("split")["label"].nunique().tolist() == [2, 2]
+
+
+ROWS = [
+    ("train", 0, "one"), ("train", 1, "two"), ("train", 0, "Three "), ("train", 1, "three"),
+    ("train", 1, "four"), ("train", 1, "five"),
+    ("test", 0, "ONE"), ("test", 1, "two"), ("test", 0, "six"), ("test", 0, "four"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def landed(monkeypatch):
+    """Reads these rows as `download` does, with and without equal texts."""
+    columns = [[row[i] for row in ROWS] for i in range(3)]
+    rows = with_labels(
+        pa.table(
+            [columns[0], pa.array(columns[1], pa.int8()), columns[2]], ["split", "label", "text"]
+        ),
+        ["neg", "pos"],
+    )
+    monkeypatch.setitem(download.reviews.SOURCES, "imdb-package", lambda path, of: rows)
+    return lambda **changes: download.read_reviews(source("imdb-package", **changes))
+
+
+def test_equal_texts_of_given_splits_are_counted_and_may_be_dropped(landed, capsys):
+    kept = landed()
+    assert kept.num_rows == len(ROWS)
+    # one, two and four are in both; three and four have both labels.
+    assert json.loads(kept.schema.metadata[b"equal_texts"]) == {"test_in_train": 3, "two_labels": 2}
+    said = "\n".join(download.described(kept))
+    assert "label 0 is neg, label 1 is pos" in said
+    assert "train split: 6 reviews (2 neg, 4 pos)" in said
+    assert "test split: 4 reviews (3 neg, 1 pos)" in said
+    assert "in train too, but for capitals and white space: 3 test reviews; download.rev" in said
+    assert "with both labels: 2 texts" in said
+    with pytest.raises(InputError, match="no review of label 'neg' in the train split"):
+        landed(duplicates="drop")
+    assert "6 reviews dropped" in capsys.readouterr().out
+
+
+def test_of_equal_texts_the_test_splits_stays_and_none_of_two_labels():
+    is_test = np.array([row[0] == "test" for row in ROWS])
+    label = np.array([row[1] for row in ROWS])
+    ids = equal_texts.text_ids(pa.array([row[2] for row in ROWS]))
+    rows = equal_texts.rows_to_keep(is_test, label, ids)
+    assert [ROWS[row][2] for row in rows] == ["five", "ONE", "two", "six"]
+
+
+def test_a_relative_path_is_found_from_an_experiments_own_folder(tmp_path, monkeypatch):
+    (tmp_path / "inputs").mkdir()
+    (tmp_path / "inputs/mine.csv").write_text("text,label\n")
+    own = tmp_path / ".dvc/tmp/exps/standalone/tmp1"
+    own.mkdir(parents=True)
+    monkeypatch.chdir(own)
+    found = download.local_copy("reviews", source(path="inputs/mine.csv"))
+    assert found == tmp_path / "inputs/mine.csv"
+    with pytest.raises(InputError, match=rf"no inputs/x.csv, looked for at {tmp_path}/inputs/x"):
+        download.local_copy("reviews", source(path="inputs/x.csv"))
