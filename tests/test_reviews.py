@@ -189,7 +189,6 @@ TEXTS = ["the film good", "bad film", "good", "bad bad film"]
         (padded(INDICES, 5), TEXTS),
         (padded(MARKED, 9), TEXTS),
         (padded(MARKED, 3), ["the film good", "bad film", "good", "bad bad film"]),
-        (padded(MARKED, 2), ["film good", "bad film", "good", "bad film"]),
         ([*MARKED[:3], []], [*TEXTS[:3], ""]),
         ([*MARKED[:3], [1]], [*TEXTS[:3], ""]),
         ([*INDICES[:3], []], [*TEXTS[:3], ""]),

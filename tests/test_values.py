@@ -484,7 +484,7 @@ def test_every_number_of_the_report_is_one_of_the_metrics(root, evaluation, pred
     lengths = next(t for t in tables if "reviews" in t)
     csv = table(root, "data/report/lengths.csv")
     for _, row in csv.iterrows():
-        words = f"{row['words_from']} to {row['words_to']}"
+        words = f"{row['words_from']:,} to {row['words_to']:,}"
         [cell] = lengths[lengths["words"] == words][row["variant"]]
         assert float(cell) == pytest.approx(row["accuracy"], abs=6e-4)
 
