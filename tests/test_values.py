@@ -488,8 +488,12 @@ def test_every_number_of_the_report_is_one_of_the_metrics(root, evaluation, pred
         [cell] = lengths[lengths["words"] == words][row["variant"]]
         assert float(cell) == pytest.approx(row["accuracy"], abs=6e-4)
 
-    neighbours = table(root, "data/report/neighbours.csv").fillna("")
-    moved = table(root, "data/report/moved.csv")
+    neighbours, moved = (
+        table(root, f"data/report/{name}.csv")
+        .fillna("")
+        .replace(r"[\x00-\x1f\x7f-\x9f]", "\ufffd", regex=True)
+        for name in ("neighbours", "moved")
+    )
     for section in re.split(r"^### Words in ", page, flags=re.MULTILINE)[1:]:
         variant = re.match(r"`(\w+)`", section)[1]
         near, *rest = read_tables(section.partition("\n## ")[0])
