@@ -26,7 +26,8 @@ def damage(path: Path) -> str | None:
         return None
     for out, known in recorded().items():
         if (path == out or out in path.parents) and md5_of(out) not in known:
-            remains = " ".join(str(file) for md5 in known for file in damaged_in_cache(md5))
+            damaged = (file for md5 in sorted(known) for file in damaged_in_cache(md5))
+            remains = " ".join(os.path.relpath(file) for file in damaged)  # short enough to be told
             remains = f"{out} {remains}".rstrip()
             return (
                 f"{out} is not what was written there, dvc.lock has another MD5:"
