@@ -154,6 +154,19 @@ def test_a_learning_rate_may_be_written_as_dvc_accepts_it(edited):
     assert edited("train.learning_rate", "1e-3").train.learning_rate == 0.001
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [("yes", "yes"), ("no", "no"), ("on", "on"), ("Off", "Off"), ("y", "y"), ("true", True),
+     ("'true'", "true"), ("1", 1), ("-2.5", -2.5), ("1e3", 1000), ("007", "007"), ("1:30", "1:30"),
+     ("2020-01-01", "2020-01-01"), ("0x1F", "0x1F"), ("1_0", "1_0"), ("~", None), ("null", None)],
+)  # fmt: skip
+def test_a_label_is_read_as_yaml_1_2_which_dvc_writes(tmp_path, written, read):
+    path = tmp_path / "params.yaml"
+    path.write_text(PARAMS.read_text().replace("positive: null", f"positive: {written}"))
+    found = params.load(path).download.reviews.positive
+    assert (found, type(found)) in ((read, type(read)), (read, float))
+
+
 @pytest.mark.parametrize("content", ["", "a: [", "- 1", "seed"])
 def test_a_file_that_holds_no_parameters_is_refused_in_one_line(tmp_path, content):
     path = tmp_path / "params.yaml"
