@@ -158,3 +158,8 @@ def reproduced(make_project, run, made_once) -> Path:
         run(root, "git", "commit", "--quiet", "--message", "Run the pipeline")
 
     return made_once("reproduced", build)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes by their argument: what gzip makes of them holds the time, and workers differ."""
+    return argname if isinstance(val, bytes) else None
