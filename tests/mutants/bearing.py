@@ -1,12 +1,13 @@
 """A plugin of pytest that picks the tests that bear on a file, and begins with the nearest.
 
 A test bears on a file of the project if its own file imports it, directly or by what it imports; on
-stages it does too if it runs processes, and on another folder if it names that. What runs no
-process comes first.
+stages it does too if it runs processes, and on another folder if it names that. What runs none
+comes first, then what looks at what a fixture has run, for several tests at once.
 """
 
 import ast
 from functools import cache
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -24,10 +25,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = sorted(filter(ranks.get, items), key=ranks.get)
 
 
-def rank(item: pytest.Item, target: str) -> tuple[bool, float] | None:
+def rank(item: pytest.Item, target: str) -> tuple[int, float] | None:
     """Tell how far a test is from a file; None: it does not bear on it."""
     imports = distances(str(item.path.relative_to(ROOT))).get(target)
-    runs = "run" in item.fixturenames  # conftest's, which starts a process
+    # conftest's `run` starts a process; the second says whether the test itself does.
+    runs = ("run" in item.fixturenames) + ("run" in signature(item.function).parameters)
     folder = target.partition("/")[0]
     if imports is None and not (runs and (folder == "stages" or folder in item.path.read_text())):
         return None
