@@ -23,7 +23,8 @@ PAIRS = (
     "head tail,floor ceil,zeros ones,startswith endswith,before after,initial trained"
 )
 OPPOSITES = {a: b for pair in PAIRS.split(",") for a, b in (pair.split(), pair.split()[::-1])}
-UNORDERED = ("isinstance", "startswith", "endswith")  # take a tuple whose order means nothing
+# Functions for which the order of arguments, or of a tuple, means nothing.
+UNORDERED = ("isinstance", "startswith", "endswith", "min", "max", "minimum", "maximum", "equal")
 
 Change = tuple[int, int, bytes]  # from a byte up to another, and what stands there instead
 
@@ -130,7 +131,7 @@ def of_expression(file: File, node: ast.expr, parents: tuple) -> Iterator[Change
         case ast.Subscript(_, index):
             yield from of_index(file, index, parents)
         case ast.Call(_, arguments, keywords):
-            yield from file.swapped(arguments)
+            yield from file.swapped(arguments if is_ordered(node) else [])
             yield from file.swapped([keyword.value for keyword in keywords])
         case ast.Tuple(values) if is_ordered(parents[0]):
             yield from file.swapped(values[:2])
@@ -170,7 +171,7 @@ def keys_of(function: ast.AST) -> Iterator[str]:
 
 
 def is_ordered(parent: ast.AST) -> bool:
-    """Tell whether the order of a tuple that stands there means something by itself."""
+    """Tell whether the order of what stands there, arguments or a tuple, means something."""
     if isinstance(parent, ast.Call):
         return ast.unparse(parent.func).rpartition(".")[2] not in UNORDERED
     return not isinstance(parent, ast.Compare | ast.ExceptHandler | ast.Subscript)
