@@ -39,11 +39,12 @@ ROOT = Path(__file__).parents[2]
 LISTED = Path(__file__).with_name("mutants.yaml")
 LEAST = 1, 0.95  # of the aimed and of the drawn, to be noticed
 AT_ONCE = 2
-PATIENCE = 900  # seconds, after which a mutant is taken for one that never ends
+PATIENCE = 300  # seconds, after which a test is taken for one that never ends
 MUTATED = ("stages/**/*.py", "experiments/*.py")
 SLOW_ONLY = ("experiments/ray_sweep.py",)  # tested on a cluster, by slow tests alone
 PYTEST = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=line", "-p", "no:cacheprovider"]
 PYTEST += ["-p", "tests.mutants.bearing", "--hypothesis-seed=0"]
+PYTEST += ["-o", f"faulthandler_timeout={PATIENCE}", "-o", "faulthandler_exit_on_timeout=true"]
 
 
 class Mutant(NamedTuple):
@@ -143,20 +144,19 @@ def judge(snapshot: Path, mutant: Mutant | None = None) -> tuple[str, str]:
         if mutant:
             (root / mutant.path).write_bytes(mutant.source())
             command.append(f"--bearing-on={mutant.path}")
-        tests = subprocess.Popen(
-            command, cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )  # fmt: skip
-        try:
-            said, _ = tests.communicate(timeout=PATIENCE)
-        except subprocess.TimeoutExpired:
-            return "timeout", ""
-        finally:  # with all that it has started
-            with suppress(ProcessLookupError):
-                os.killpg(tests.pid, signal.SIGKILL)
+        with (Path(folder) / "said").open("w+") as output:
+            tests = subprocess.Popen(
+                command, cwd=root, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            )
             tests.wait()
+            with suppress(ProcessLookupError):  # what they have started
+                os.killpg(tests.pid, signal.SIGKILL)
+            output.seek(0)
+            said = output.read()
     if tests.returncode in (0, pytest.ExitCode.NO_TESTS_COLLECTED):
         return "survived", ""
+    if re.search(r"Timeout \(\d+:\d+:\d+\)!", said):
+        return "timeout", ""
     found = re.search("^(?:FAILED|ERROR) (.*?)(?: - |$)", said, re.MULTILINE)
     return "killed", found[1] if found else said[-2000:]
 
@@ -171,9 +171,12 @@ def run(snapshot: Path, mutants: list[Mutant]) -> float:
         return fate, by, time.monotonic() - start
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for mutant, (fate, by, seconds) in zip(mutants, pool.map(decide, mutants), strict=True):
-            counts[fate] += 1
-            print(f"{fate} in {seconds:.0f} s: {mutant}\n  {by}".rstrip(), flush=True)
+        try:
+            for mutant, (fate, by, seconds) in zip(mutants, pool.map(decide, mutants), strict=True):
+                counts[fate] += 1
+                print(f"{fate} in {seconds:.0f} s: {mutant}\n  {by}".rstrip(), flush=True)
+        finally:
+            pool.shutdown(cancel_futures=True)
     judged = len(mutants) - counts["equivalent"]
     score = 1 - counts["survived"] / max(judged, 1)
     print(*(f"{count} {fate}," for fate, count in counts.items()), f"{score:.1%} noticed\n")
