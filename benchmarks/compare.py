@@ -49,8 +49,8 @@ MEAN_HEAD = {"epochs": 1, "batch_size": 512, "optimizer": "adam", "learning_rate
 
 def prepare(folder: Path) -> None:
     """Write what both sides read: reviews.parquet, reviews.csv, glove.txt, tokens and labels."""
-    from stages import download, tokenize_pad
-    from stages.sources import reviews, vectors
+    from stages.download import vectors
+    from stages.tokenize import words
 
     official = SHARED / "aclImdb.tar.gz"
     table = reviews.aclimdb(official) if official.exists() else reviews.imdb_package()
@@ -95,7 +95,6 @@ def tokenize(side: str, folder: Path) -> float:
     table = pq.read_table(folder / "reviews.parquet")
     train = table.filter(pc.field("split") == "train")["text"]
     if side == "ours":
-        from stages import tokenize_pad
 
         def work():
             words = tokenize_pad.count_words(train.chunks)["word"]
@@ -116,8 +115,7 @@ def tokenize(side: str, folder: Path) -> float:
 def vectors_text(side: str, folder: Path) -> float:
     """Read a GloVe text file: into a dictionary, or into words.txt and matrix.npy on disk."""
     if side == "ours":
-        from stages import download
-        from stages.sources import vectors
+        from stages.download import vectors
 
         out = folder / "out"
         out.mkdir(exist_ok=True)
@@ -143,9 +141,9 @@ def epoch(side: str, folder: Path, row: str) -> float:
     matrix = np.random.default_rng(1).uniform(-0.05, 0.05, (NUM_WORDS, dim)).astype(np.float32)
     times = []
     if side == "ours":
-        from stages.backend import THREADS
+        from stages.train.backend import THREADS
 
-        from stages import model, training
+        from stages.train import network
 
         network = model.build_model(head, NUM_WORDS, dim, maxlen, hidden_units, trainable)
         fit = training.compile_fit(network, "rmsprop", 0.001, batch_size)
@@ -262,7 +260,7 @@ def fasttext_mean_25k(side: str, folder: Path) -> float:
         elapsed = time.perf_counter() - start
         accuracy = classifier.test(str(folder / "fasttext_test.txt"))[1]
     else:
-        from stages import model, training
+        from stages.train import network
 
         matrix = np.random.default_rng(1).uniform(-0.05, 0.05, (NUM_WORDS, 100))
         network = model.build_model("mean", NUM_WORDS, 100, tokens.shape[1], 0, True)

@@ -21,7 +21,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from experiments import ray_sweep, sweep
-from stages.shared.artifacts import command_line
+from stages.shared.errors import command_line
 
 PROJECT = Path(__file__).parents[1]
 POINTS = [[f"train.samples={samples}"] for samples in (100, 200, 300, 400)]

@@ -21,10 +21,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from matplotlib.ticker import LogLocator
 
-from stages import figures
+from stages.report import figures
 from stages.shared import artifacts
-from stages.shared.artifacts import command_line
-from stages.sources import reviews
+from stages.shared.errors import command_line
 
 ROOT = Path(__file__).parents[1]
 REPETITIONS = (1, 10, 100)

@@ -19,9 +19,8 @@ import pandas as pd
 from experiments import points
 from experiments.runs import about, folder_for, name_data, read_data, slug
 from experiments.sweep import key_of, run_queue
-from stages.report import plain
-from stages.shared import artifacts
-from stages.shared.artifacts import InputError
+from stages.report.page import plain
+from stages.shared.errors import InputError
 
 WHOLE = "nothing"
 
@@ -136,4 +135,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    artifacts.run(main)
+    errors.run(main)

@@ -39,10 +39,9 @@ from experiments.runs import (
     slug,
     written,
 )
-from stages import figures
-from stages.evidence import LEAST_TEXTS, doubts
-from stages.report import plain
-from stages.shared import artifacts
+from stages.report import figures
+from stages.report.page import plain
+from stages.shared.evidence import LEAST_TEXTS, doubts
 
 REFERENCE, CONFIDENCE = "learned", 0.95
 SIZE = "train.samples"
@@ -386,4 +385,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    artifacts.run(main)
+    errors.run(main)

@@ -21,9 +21,8 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments.sweep import key_of
-from stages import download
 from stages.shared import artifacts, params
-from stages.shared.artifacts import InputError
+from stages.shared.errors import InputError
 
 # The standard grid: of these sizes the last seven that the train split allows, for each head.
 SIZES = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
@@ -55,7 +54,7 @@ def read_setting(path: Path) -> list[str]:
 
     Raises InputError if it is no file of parameters.
     """
-    with artifacts.reading_input(path):
+    with files.reading_input(path):
         try:
             content = yaml.load(path.read_text("utf-8"), params.Loader)
         except yaml.YAMLError as error:

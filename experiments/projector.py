@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from stages.evaluate.words import read_matrices
 from stages.shared import artifacts, params
-from stages.shared.artifacts import reading, run
-from stages.words import read_matrices
+from stages.shared.errors import run
+from stages.shared.files import reading
 
 TENSOR = """embeddings {{
   tensor_name: "{name}"

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from stages.shared import artifacts
-from stages.shared.artifacts import InputError
+from stages.shared.errors import InputError
 
 UNFINISHED = ("Queued", "Running", "Failed")
 INPUTS = ("data/raw/", "stages/")  # runs can be compared that had the same of these

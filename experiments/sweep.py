@@ -217,6 +217,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from stages.shared.artifacts import run
+    from stages.shared.errors import run
 
     run(main)

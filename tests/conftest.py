@@ -13,8 +13,6 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from stages.sources import reviews
-
 pytest.register_assert_rewrite("tests.ray_cluster")
 
 PROJECT = Path(__file__).parents[1]

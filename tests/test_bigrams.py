@@ -5,7 +5,6 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from stages import bigrams
 from stages.shared import artifacts
 from tests.conftest import edit_params
 

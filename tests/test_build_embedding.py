@@ -8,11 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stages import build_embedding, download
-from stages.build_embedding import coverage, find_rows, look_up, warnings
-from stages.draws import draw_matrix
+from stages.download import vectors
+from stages.embed.matrices import coverage, find_rows, look_up, warnings
 from stages.shared import artifacts
-from stages.sources import vectors
+from stages.shared.draws import draw_matrix
 from tests.conftest import CODE, PROJECT, edit_params
 
 WORDS = pa.array(["the", "it's", "film", "plot", "zzz"])

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-from stages import domain
-
 N_IDS = 21
 
 

@@ -18,10 +18,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from stages import download
-from stages.shared import artifacts
-from stages.shared.artifacts import InputError, packaged_file
-from stages.sources import labelled, reviews
+from stages.download import labelled
+from stages.download.packages import packaged_file
+from stages.shared.errors import InputError
 from tests import test_reviews, test_tables, test_vectors
 from tests.conftest import PROJECT, edit_params
 
@@ -77,7 +76,7 @@ def landed(make_project, tmp_path, monkeypatch):
 def land(what: str, monkeypatch) -> None:
     """Run the stage in this process."""
     monkeypatch.setattr(sys, "argv", ["download", what])
-    artifacts.run(download.main)
+    errors.run(download.main)
 
 
 def contents(root: Path) -> dict[str, bytes]:

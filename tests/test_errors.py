@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-from stages import errors
-
 LABELS = np.array([1, 1, 0, 0, 1, 0])
 LEARNED = np.array([[0.9, 0.1, 0.2, 0.8, 0.4, 0.1], [0.7, 0.3, 0.2, 0.6, 0.4, 0.1]], np.float32)
 PRETRAINED = np.array([[0.1, 0.9, 0.3, 0.1, 0.6, 0.2]] * 2, np.float32)

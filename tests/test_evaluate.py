@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 
-from stages import evaluate, uncertainty
+from stages.evaluate import uncertainty
 
 LABELS = np.array([0, 0, 1, 1], np.int8)
 PROBABILITIES = np.array([[0.1, 0.6, 0.4, 0.9], [0.2, 0.3, 0.7, 0.8]], np.float32)

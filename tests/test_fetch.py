@@ -21,10 +21,10 @@ from pathlib import Path
 
 import pytest
 
-from stages.shared.artifacts import InputError
-from stages.sources import fetch as fetching
-from stages.sources.fetch import fetch, fetch_zip_member
-from stages.sources.vectors import choose_member, vector_file
+from stages.download import fetch as fetching
+from stages.download.fetch import fetch, fetch_zip_member
+from stages.download.vectors import choose_member, vector_file
+from stages.shared.errors import InputError
 
 CONTENT = random.Random(0).randbytes(200_000)
 OTHER = random.Random(1).randbytes(200_000)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from stages import figures
+from stages.report import figures
 
 TRAIN, VALIDATION = figures.TRAIN_COLOR, figures.VALIDATION_COLOR
 

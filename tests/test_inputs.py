@@ -6,10 +6,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from stages import download
+from stages.download.tables import TABLE_SUFFIXES
 from stages.shared import params
-from stages.shared.artifacts import LONGEST_MESSAGE, InputError
-from stages.sources.tables import TABLE_SUFFIXES
+from stages.shared.errors import InputError
+from stages.shared.text import LONGEST_MESSAGE
 from tests.conftest import PROJECT
 from tests.test_tables import source
 

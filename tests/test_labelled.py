@@ -7,10 +7,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from stages import download
-from stages.shared.artifacts import InputError
-from stages.sources import equal_texts
-from stages.sources.labelled import labelled, with_labels
+from stages.download import equal_texts
+from stages.download.labelled import labelled, with_labels
+from stages.shared.errors import InputError
 from tests.test_tables import source
 
 PATH = "mine.csv"

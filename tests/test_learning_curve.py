@@ -6,7 +6,7 @@ import pytest
 
 from experiments import learning_curve as lc
 from experiments import runs
-from stages.shared.artifacts import InputError
+from stages.shared.errors import InputError
 
 SWEPT, PANELS = "train.samples", ["model.head"]
 DATA = {"name": "mine.csv", "labels": ["neg", "pos"], "train": [160, 160], "test": [40, 40]}

@@ -1,12 +1,12 @@
 """The heads do what their names say, at the edges too."""
 
-from stages.backend import keras
+from stages.train.backend import keras
 
 import numpy as np
 import pytest
 
-from stages.model import CONV_WIDTH, ConvByProduct, build_model
-from stages.shared.artifacts import InputError
+from stages.shared.errors import InputError
+from stages.train.network import CONV_WIDTH, ConvByProduct, build_model
 
 
 def test_the_mean_is_over_real_tokens_and_padding_alone_gives_zeros():

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stages.shared import params
-from stages.shared.artifacts import InputError
-from stages.training import SUPPORTED
+from stages.shared.errors import InputError
+from stages.train.loop import SUPPORTED
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 

@@ -177,7 +177,7 @@ for path in map(Path, inputs.split(",")):
             path.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
             os.environ["DVC_STAGE"] = module
         try:
-            artifacts.run(stage.main)
+            errors.run(stage.main)
             print(path, what, "it ran", sep="|")
         except SystemExit as end:
             print(path, what, end, sep="|")

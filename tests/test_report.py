@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from stages import report
+from stages.report import page
 from stages.shared import params
 
 DATA = {

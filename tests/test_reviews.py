@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.shared.artifacts import InputError
-from stages.sources import reviews
-from stages.sources.folders import folder
+from stages.download.folders import folder
+from stages.shared.errors import InputError
 from tests.test_tables import source
 
 

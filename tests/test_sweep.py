@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from experiments import ablation, points, sweep
-from stages.shared.artifacts import InputError
+from stages.shared.errors import InputError
 from tests.conftest import PROJECT, edit_params
 
 slow = pytest.mark.slow

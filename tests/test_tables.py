@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stages.download import labelled
+from stages.download.tables import table
 from stages.shared import params
-from stages.shared.artifacts import InputError
-from stages.sources import labelled
-from stages.sources.tables import table
+from stages.shared.errors import InputError
 
 TEXTS = [("bad film", 0), ('good, "very" good', 1), ("line\nend", 0), ("é…", 1)]
 ROWS = [(f"{text} {i}", label) for i in range(5) for text, label in TEXTS]

@@ -7,8 +7,8 @@ from pathlib import Path
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from stages.shared.artifacts import InputError
-from stages.sources.tables import table
+from stages.download.tables import table
+from stages.shared.errors import InputError
 from tests.test_tables import source
 
 AWKWARD = st.text(st.sampled_from("ab1 é😀,;\t|\"'\\\n\r"), max_size=8)

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stages.shared.artifacts import InputError
-from stages.sources.tables import TABLE_SUFFIXES, read_columns, table, unpacked
+from stages.download.tables import TABLE_SUFFIXES, read_columns, table, unpacked
+from stages.shared.errors import InputError
 from tests.test_tables import source
 
 INPUTS = Path(__file__).parents[2] / "shared" / "inputs"

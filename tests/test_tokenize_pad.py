@@ -14,7 +14,7 @@ import tensorflow as tf
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stages.tokenize_pad import FILTERS, count_words, pad_texts
+from stages.tokenize.words import FILTERS, count_words, pad_texts
 
 ACLIMDB = Path(__file__).parents[2] / "shared/data/aclImdb.tar.gz"
 # What Keras and Arrow, or bytes and characters, could see differently: a final sigma (also one

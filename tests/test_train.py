@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from stages.draws import draw_orders, draw_rows
-from stages.shared.artifacts import InputError
-from stages.train import learning_rates, validation_samples
+from stages.shared.draws import draw_orders, draw_rows
+from stages.shared.errors import InputError
+from stages.train.repeats import learning_rates, validation_samples
 
 
 def test_samples_and_validation_reviews_are_drawn_without_overlap():

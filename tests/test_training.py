@@ -6,13 +6,12 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from stages.backend import keras
+from stages.train.backend import keras
 
 import numpy as np
 import pytest
 
-from stages.model import build_model
-from stages.training import (
+from stages.train.loop import (
     SUPPORTED,
     WIDTH_STEP,
     compile_fit,
@@ -22,6 +21,7 @@ from stages.training import (
     prepare,
     stacked,
 )
+from stages.train.network import build_model
 
 HEADS = ("flatten", "mean", "conv")
 NUM_WORDS, DIM, MAXLEN, HIDDEN_UNITS = 1000, 5, 12, 4

@@ -9,7 +9,6 @@ import pytest
 import yaml
 from scipy.sparse import csr_array
 
-from stages import train
 from tests.conftest import PROJECT, edit_params
 
 N_TEXTS, MAXLEN, DIM, NUM_WORDS = 90, 4, 3, 120

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from stages.uncertainty import mcnemar, paired_interval
+from stages.evaluate.uncertainty import mcnemar, paired_interval
 
 N_REPEATS, N_REVIEWS, N_STUDIES = 5, 400, 1000
 REPEAT, REVIEW, NOISE = 0.15, 0.7, 0.5  # spreads, in units of the latent score

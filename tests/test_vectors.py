@@ -16,10 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages import download
-from stages.shared.artifacts import InputError
-from stages.sources import vectors
-from stages.sources.layouts import are_numbers, is_number
+from stages.download import vectors
+from stages.download.layouts import are_numbers, is_number
+from stages.shared.errors import InputError
 
 WORDS = ["the", "film", "don't", "…", '"', "#", "null"]
 MATRIX = np.random.default_rng(0).normal(size=(len(WORDS), 4)).astype(np.float32)
@@ -221,7 +220,7 @@ def test_a_word_may_hold_spaces_or_what_is_not_utf8(tmp_path):
 def test_of_a_word_that_occurs_twice_the_first_vector_counts(tmp_path):
     import pyarrow as pa
 
-    from stages.build_embedding import find_rows
+    from stages.embed.matrices import find_rows
 
     (tmp_path / "a.txt").write_bytes(text(words=["the", "film", "the", "film", "a", "b", "c"]))
     words, _ = read(tmp_path / "a.txt")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages import words
+from stages.evaluate import words
 
 NAMES = np.array(["", "the", "good", "fine", "bad", "poor"], object)
 MATRIX = np.array(

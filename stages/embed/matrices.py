@@ -1,0 +1,103 @@
+"""The matrices that a variant's embedding can start from: drawn, looked up, fitted to the text.
+
+A matrix is (n_ids, dim) float32. Row 0 is padding and zero, row i belongs to id i: words come
+first, then pairs of words. What has no vector is zero.
+"""
+
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy.sparse import csr_array
+
+from stages.embed.coverage import coverage
+from stages.shared import artifacts
+from stages.shared.draws import draw_matrix
+from stages.shared.errors import InputError
+from stages.shared.files import reading
+from stages.shared.schema import Start
+
+
+class Vectors:
+    """A file of vectors as `download` landed it: words (n_words,) string, matrix (n_words, dim)."""
+
+    def __init__(self, name: str):
+        folder = artifacts.vectors(name)
+        with reading(folder):
+            # Not read_text, which takes a carriage return in a word for the end of a line.
+            listed = (folder / "words.txt").read_bytes().decode("utf-8").split("\n")[:-1]
+            self.matrix = np.load(folder / "matrix.npy", mmap_mode="r")
+        if len(listed) != len(self.matrix):
+            raise InputError(
+                f"{folder} holds {len(listed)} words and {len(self.matrix)} vectors:"
+                f" dvc repro --force vectors@{name}"
+            )
+        self.words = pa.array(listed, pa.string())
+
+    def n_repeated(self) -> int:
+        """Count the words that had a vector before, in the same file."""
+        return len(self.words) - pc.count_distinct(self.words).as_py()
+
+
+class Builder:
+    """Builds matrices for one vocabulary; what several of them need is read or counted once."""
+
+    def __init__(self, words: pa.Array, counts: np.ndarray, num_words: int, n_ids: int, seed: int):
+        self.words, self.counts = words, counts
+        self.num_words, self.n_ids, self.seed = num_words, n_ids, seed
+        self.vectors: dict[str, Vectors] = {}
+        self.rows: dict[str, np.ndarray] = {}
+
+    @cached_property
+    def table(self) -> csr_array:
+        """How often each text of the train split has each id, (n_texts, n_ids) float32."""
+        from stages.embed import lsa  # scikit-learn takes a second to import, and is seldom needed
+
+        with reading(artifacts.split("train")):
+            sequences = np.load(artifacts.split("train") / "sequences.npy", mmap_mode="r")
+        return lsa.count_tokens(sequences, self.n_ids)
+
+    def open(self, name: str) -> None:
+        """Read a file of vectors, and find the words of the vocabulary in it."""
+        if name not in self.vectors:
+            self.vectors[name] = Vectors(name)
+            self.rows[name] = find_rows(self.words, self.vectors[name].words)
+
+    def build(self, start: Start) -> np.ndarray:
+        """Build the matrix of a key of `embed`, (n_ids, dim) float32."""
+        if start.is_drawn:
+            return draw_matrix(self.n_ids, start.dim, self.seed)
+        parts = []
+        if start.vectors:
+            self.open(start.vectors)
+            vectors = self.vectors[start.vectors].matrix
+            parts.append(look_up(self.rows[start.vectors], vectors, self.num_words, self.n_ids))
+        if start.fitted:
+            from stages.embed import lsa
+
+            fitted = lsa.fit_vectors(self.table, start.fitted, self.seed)
+            parts = [lsa.centred(part, self.table) for part in (*parts, fitted)]
+            return lsa.beside(*parts) if len(parts) > 1 else parts[0]
+        return parts[0]
+
+    def coverage(self, start: Start) -> dict:
+        """Count what of the text has a vector in the file that `start` looks words up in."""
+        self.open(start.vectors)
+        words = self.vectors[start.vectors].words
+        return coverage(self.words, self.counts, self.rows[start.vectors], self.num_words, words)
+
+
+def find_rows(words: pa.Array, vector_words: pa.Array) -> np.ndarray:
+    """Find each word's row among the vectors, (n_words,) int64; -1: it has none."""
+    rows = pc.index_in(words, value_set=vector_words)
+    return pc.fill_null(rows, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def look_up(rows: np.ndarray, vectors: np.ndarray, num_words: int, n_ids: int) -> np.ndarray:
+    """Gather the vectors of the vocabulary, (n_ids, dim) float32; touches those rows alone."""
+    rows = rows[: num_words - 1]
+    known = rows >= 0
+    matrix = np.zeros((n_ids, vectors.shape[1]), dtype=np.float32)
+    matrix[1 : len(rows) + 1][known] = vectors[rows[known]]
+    return matrix

@@ -1,0 +1,136 @@
+"""Score the predictions for the test split, and compare every variant with the reference.
+
+In:  data/predictions/test.parquet; for the tables behind the report also the texts, their words,
+     the matrices before and after training, and metrics/training/.
+Out: metrics/evaluation.json, and for plots history.csv, roc.csv and confusion.csv.
+     metrics/data.json: what was compared on, the texts of each label in each split.
+     data/report/: what the report shows, a table each.
+Parameters: download.texts (its name), tokenize.num_words, variants.
+"""
+
+import json
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from stages.evaluate import mistakes, words
+from stages.evaluate.scores import (
+    compare_all,
+    mean_confusion,
+    mean_history,
+    mean_roc,
+    rounded,
+    score,
+    summarize,
+)
+from stages.shared import artifacts, history, params, predictions, tables
+from stages.shared.errors import run
+from stages.shared.files import reading, whole, write_json
+from stages.shared.schema import Params, TextSource
+from stages.shared.text import shortened
+
+LONGEST_NAME = 40  # characters of a label or a file
+
+
+def read_split(split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read the sequences (n_texts, maxlen) int32 and the labels (n_texts,) int8 of a split."""
+    folder = artifacts.split(split)
+    with reading(folder):
+        return np.load(folder / "sequences.npy", mmap_mode="r"), np.load(folder / "labels.npy")
+
+
+def read_words(num_words: int) -> np.ndarray:
+    """Read the words kept, padding first: (num_words,) of str, fewer if there are no more words."""
+    with reading(artifacts.VOCABULARY):
+        kept = pq.read_table(artifacts.VOCABULARY)["word"].slice(0, num_words - 1)
+    return np.array(["", *kept.to_pylist()], object)
+
+
+def read_texts() -> pa.ChunkedArray:
+    """Read the texts of the test split, in order."""
+    with reading(artifacts.TEXTS):
+        return pq.read_table(
+            artifacts.TEXTS, columns=["text"], filters=pc.field("split") == "test"
+        )["text"]
+
+
+def describe_data(
+    source: TextSource, train_labels: np.ndarray, test_labels: np.ndarray
+) -> dict[str, object]:
+    """Say what a comparison is made on: name, labels, texts of each in each split, equal texts.
+
+    Both arrays are (n_texts,) int8; what `download` counted is in the metadata of its table.
+    """
+    with reading(artifacts.TEXTS):
+        metadata = pq.read_schema(artifacts.TEXTS).metadata
+    names = [shortened(name, LONGEST_NAME) for name in json.loads(metadata[b"labels"])]
+    counts = (np.bincount(labels, minlength=len(names)) for labels in (train_labels, test_labels))
+    train, test = (count.tolist() for count in counts)
+    name = shortened(source.name, LONGEST_NAME)
+    data = {"name": name, "labels": names, "train": train, "test": test}
+    return data | json.loads(metadata[b"equal_texts"])
+
+
+def by_variant(tables_of: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Stack one table per variant, its name in the first column."""
+    if not tables_of:
+        return pd.DataFrame()
+    return pd.concat(tables_of, names=["variant"]).reset_index("variant")
+
+
+def tables_of_words(
+    settings: Params, sequences: np.ndarray, labels: np.ndarray
+) -> dict[str, dict[str, pd.DataFrame]]:
+    """Tabulate what training did to the vectors of words, each for every variant.
+
+    sequences (n_texts, maxlen) and labels (n_texts,) are those of the train split.
+    """
+    names = read_words(settings.tokenize.num_words)
+    matrices = words.read_matrices(settings, len(names))
+    telling = words.telling_words(sequences, labels, settings.tokenize.num_words)
+    return {
+        "pictured": words.pictured(matrices, telling, names),
+        "neighbours": words.neighbours(matrices, telling, names),
+        "moved": words.moved(matrices, names),
+    }
+
+
+def main() -> None:
+    settings = params.load()
+    labels, judged = predictions.read(settings.variants)
+    train_sequences, train_labels = read_split("train")
+    data = describe_data(settings.download.texts, train_labels, labels)
+    histories = {name: history.read(name) for name in settings.variants}
+    scores = {name: score(labels, own) for name, own in judged.items()}
+
+    evaluation = {name: summarize(table) for name, table in scores.items()}
+    evaluation["gap"] = compare_all(judged)
+    evaluation |= rounded({"majority": (labels == np.bincount(train_labels).argmax()).mean()})
+    repeats = {name: table.round(6).rename_axis("repeat") for name, table in scores.items()}
+    found = {
+        "scores": {name: table.reset_index() for name, table in repeats.items()},
+        **tables_of_words(settings, train_sequences, train_labels),
+        **mistakes.tables(labels, judged, read_texts()),
+    }
+
+    for path, table_of, of in (
+        (artifacts.HISTORY, mean_history, histories),
+        (artifacts.ROC, partial(mean_roc, labels), judged),
+        (artifacts.CONFUSION, partial(mean_confusion, labels), judged),
+    ):
+        with whole(path) as partial_file:
+            table = by_variant({name: table_of(values) for name, values in of.items()})
+            table.to_csv(partial_file, index=False, lineterminator="\n")
+    tables.write({name: by_variant(of) for name, of in found.items()})
+    write_json(artifacts.DATA, data)
+    write_json(artifacts.EVALUATION, evaluation)
+    for name, row in evaluation["gap"].items():
+        print(f"{name}: {row['accuracy']:+.4f}")
+
+
+if __name__ == "__main__":
+    run(main, __doc__)

@@ -1,0 +1,98 @@
+"""Where variants are wrong: texts to read, probabilities to believe, lengths that are hard.
+
+Predictions come as `stages.shared.predictions` judges them; probabilities are of label 1.
+"""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from sklearn.calibration import calibration_curve
+
+from stages.shared.evidence import REFERENCE
+from stages.shared.predictions import Judged
+
+CALIBRATION_BINS = 10
+LENGTH_BINS = 5
+SHOWN = 10  # texts of each kind of disagreement
+MOST_CHARACTERS = 800  # of a text that is shown
+
+
+def tables(
+    labels: np.ndarray, judged: dict[str, Judged], texts: pa.ChunkedArray
+) -> dict[str, dict[str, pd.DataFrame]]:
+    """Tabulate calibration, accuracy by length, and where the reference and another disagree.
+
+    Of each table there is one for each variant; of the disagreements, for the first other variant.
+    """
+    n_words = pc.list_value_length(pc.utf8_split_whitespace(texts)).to_numpy()
+    found = {
+        "calibration": {of: calibration(labels, own) for of, own in judged.items()},
+        "lengths": {of: by_length(n_words, own) for of, own in judged.items()},
+    }
+    others = [name for name in judged if name != REFERENCE]
+    if others:
+        name = others[0]
+        shown = disagreements(labels, judged[REFERENCE], judged[name], name, SHOWN)
+        shown["text"] = [ending(texts[row].as_py()) for row in shown["row"]]
+        found["disagreements"] = {name: shown}
+    return found
+
+
+def disagreements(
+    labels: np.ndarray, learned: Judged, other: Judged, name: str, n_each: int
+) -> pd.DataFrame:
+    """Find the texts on which `learned` and another disagree most, `n_each` of each kind at most.
+
+    `name` is the other's. Returns kind, row (of the split), label, learned, other: the latter two are means
+    over the repeats.
+    """
+    table = pd.DataFrame(
+        {
+            "row": np.arange(len(labels)),
+            "label": labels,
+            "learned": learned.probabilities.mean(axis=0),
+            "other": other.probabilities.mean(axis=0),
+        }
+    )
+    apart = (table["learned"] - table["other"]).abs().sort_values(ascending=False).index
+    kinds = {
+        f"{name} right, learned wrong": other.pooled & ~learned.pooled,
+        f"learned right, {name} wrong": learned.pooled & ~other.pooled,
+    }
+    parts = {kind: table.loc[apart[chosen[apart]][:n_each]] for kind, chosen in kinds.items()}
+    return pd.concat(parts, names=["kind"]).reset_index("kind").round(4)
+
+
+def ending(text: str) -> str:
+    """Cut a text to its last MOST_CHARACTERS, from the beginning of a word."""
+    if len(text) <= MOST_CHARACTERS:
+        return text
+    return "…" + text[-MOST_CHARACTERS:].partition(" ")[2]
+
+
+def calibration(labels: np.ndarray, judged: Judged) -> pd.DataFrame:
+    """Compare predicted with true shares, pooled over repeats: predicted, positive.
+
+    The bins hold equally many predictions: `predicted` is their mean, `positive` the share of
+    label 1 among them.
+    """
+    positive, predicted = calibration_curve(
+        np.tile(labels, len(judged.right)), judged.probabilities.ravel(),
+        n_bins=CALIBRATION_BINS, strategy="quantile",
+    )  # fmt: skip
+    return pd.DataFrame({"predicted": predicted, "positive": positive}).round(4)
+
+
+def by_length(n_words: np.ndarray, judged: Judged) -> pd.DataFrame:
+    """Average the accuracy over texts of like length: words_from, words_to, texts, accuracy.
+
+    n_words (n_texts,) int; the bins hold about equally many texts, and both ends belong to one.
+    """
+    table = pd.DataFrame({"words": n_words, "correct": judged.right.mean(axis=0)})
+    ends = np.quantile(n_words, np.arange(1, LENGTH_BINS) / LENGTH_BINS, method="lower")
+    bins = table.groupby(np.searchsorted(np.unique(ends), n_words)).agg(
+        words_from=("words", "min"), words_to=("words", "max"),
+        texts=("words", "size"), accuracy=("correct", "mean"),
+    )  # fmt: skip
+    return bins.reset_index(drop=True).round(4)

@@ -1,0 +1,155 @@
+"""What training did to the vectors of words: neighbours, movements, and a picture's coordinates.
+
+`matrices` has of each variant the initial and the trained matrix, (n_words, dim) float32; `names`
+is (n_words,) of str, the word of each row. Row 0 is padding.
+"""
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from stages.shared import artifacts
+from stages.shared.files import reading
+from stages.shared.schema import Params
+
+PHASES = ("initial", "trained")
+TELLING, PICTURED = 6, 15  # words of each label
+MOVED, NEIGHBOURS = 10, 6
+LEAST_SHARE = 0.005  # of the texts: about rarer words, too little is known
+ROUNDING = 1e-6  # of a cosine in float32
+TEXTS_AT_A_TIME = 10_000
+
+Matrices = dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+def read_matrices(settings: Params, n_words: int) -> Matrices:
+    """Read the first n_words rows of each variant's matrix, as repeat 0 started and as it ended.
+
+    A matrix has more where the vocabulary is smaller than tokenize.num_words.
+    """
+    matrices = {}
+    for name in settings.variants:
+        start = artifacts.embedding(settings.variants[name].vectors)
+        with reading(start):
+            initial = np.load(start)
+        with reading(artifacts.weights(name, 0)), h5py.File(artifacts.weights(name, 0)) as file:
+            trained = file["layers/embedding/vars/0"][:]
+        matrices[name] = initial[:n_words], trained[:n_words]
+    return matrices
+
+
+def telling_words(sequences: np.ndarray, labels: np.ndarray, num_words: int) -> pd.DataFrame:
+    """Find how surely each word speaks for a label: index `id`, columns `texts` and `z`.
+
+    sequences (n_texts, maxlen) int32; labels (n_texts,) 0 or 1. `z` is the log odds ratio of
+    the word's being in a text, over its standard error (Agresti, Categorical Data Analysis,
+    2013, 3.1.1, with half a text added to each count); above zero it speaks for label 1.
+    """
+    with_word = np.zeros((2, num_words))
+    for start in range(0, len(labels), TEXTS_AT_A_TIME):
+        rows = np.sort(sequences[start : start + TEXTS_AT_A_TIME], axis=1)
+        first = np.diff(rows, axis=1, prepend=-1) > 0
+        for label in (0, 1):
+            chosen = labels[start : start + TEXTS_AT_A_TIME] == label
+            ids = rows[chosen][first[chosen]]
+            with_word[label] += np.bincount(ids[ids < num_words], minlength=num_words)
+    without = np.bincount(labels, minlength=2)[:, None] - with_word
+    log_odds = np.log((with_word + 0.5) / (without + 0.5))
+    error = np.sqrt((1 / (with_word + 0.5) + 1 / (without + 0.5)).sum(axis=0))
+    z = (log_odds[1] - log_odds[0]) / error
+    table = pd.DataFrame({"texts": with_word.sum(axis=0).astype(int), "z": z}).rename_axis("id")
+    return table[(table.index > 0) & (table["texts"] >= LEAST_SHARE * len(labels))]
+
+
+def most_telling(telling: pd.DataFrame, n_each: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pick the ids of `n_each` words that speak most surely for label 1, and for label 0."""
+    ids = telling.sort_values("z", kind="stable").index.to_numpy()
+    n_each = min(n_each, len(ids) // 2)
+    return ids[len(ids) - n_each :][::-1], ids[:n_each]
+
+
+def unit(matrix: np.ndarray) -> np.ndarray:
+    """Scale each row to length 1; rows of zeros stay."""
+    norms = np.linalg.norm(matrix, axis=1, keepdims=True)
+    return np.divide(matrix, norms, out=np.zeros_like(matrix), where=norms > 0)
+
+
+def nearest(matrix: np.ndarray, ids: np.ndarray, names: np.ndarray) -> list[str]:
+    """Name the words of greatest cosine to each of `ids`, nearest first; none for a zero vector."""
+    rows = unit(matrix)
+    lists = []
+    for own in ids:
+        cosine = rows @ rows[own]
+        cosine[[0, own]] = -np.inf
+        order = np.argsort(-cosine, kind="stable")[: max(min(NEIGHBOURS, len(rows) - 2), 0)]
+        lists.append(", ".join(names[order]) if rows[own].any() else "")
+    return lists
+
+
+def neighbours(
+    matrices: Matrices, telling: pd.DataFrame, names: np.ndarray
+) -> dict[str, pd.DataFrame]:
+    """Tabulate the nearest words of the most telling ones: matrix, word, neighbours."""
+    ids = np.concatenate(most_telling(telling, TELLING))
+    return {
+        variant: pd.DataFrame(
+            {"matrix": phase, "word": names[own], "neighbours": near}
+            for phase, matrix in zip(PHASES, pair, strict=True)
+            for own, near in zip(ids, nearest(matrix, ids, names), strict=True)
+        )
+        for variant, pair in matrices.items()
+    }
+
+
+def moved(matrices: Matrices, names: np.ndarray) -> dict[str, pd.DataFrame]:
+    """Tabulate the words whose vectors turned most: word, distance, before, after.
+
+    `distance` is 1 minus the cosine of the initial and the trained vector; a word that had no
+    vector did not turn. A variant none of whose vectors did is left out.
+    """
+    tables = {}
+    for variant, (initial, trained) in matrices.items():
+        distance = 1 - (unit(initial) * unit(trained)).sum(axis=1)
+        distance[~initial.any(axis=1)] = 0
+        ids = np.argsort(-distance, kind="stable")[:MOVED]
+        ids = ids[distance[ids] > ROUNDING]
+        if len(ids):
+            columns = {"word": names[ids], "distance": distance[ids].round(4)}
+            columns |= {"before": nearest(initial, ids, names)}
+            columns |= {"after": nearest(trained, ids, names)}
+            tables[variant] = pd.DataFrame(columns)
+    return tables
+
+
+def principal_components(vectors: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """Project (n, dim) vectors onto their first two principal components, (n, 2) float64.
+
+    The axes point to where the rows `positive`, (n,) bool, lie on average.
+    """
+    if not len(vectors):
+        return np.zeros((0, 2))
+    centred = vectors.astype(np.float64) - vectors.mean(axis=0)
+    components = np.linalg.svd(centred, full_matrices=False)[2][:2]
+    places = np.zeros((len(vectors), 2))
+    places[:, : len(components)] = centred @ components.T
+    return places * np.where(places[positive].mean(axis=0) < 0, -1, 1)
+
+
+def pictured(
+    matrices: Matrices, telling: pd.DataFrame, names: np.ndarray
+) -> dict[str, pd.DataFrame]:
+    """Place the most telling words, before and after training: matrix, word, label, x, y.
+
+    `label` is the one that a word speaks for; the words are in the same order everywhere.
+    """
+    ids = np.concatenate(most_telling(telling, PICTURED))
+    positive = np.arange(len(ids)) < len(ids) / 2
+    columns = {"word": names[ids], "label": positive.astype(int)}
+    tables = {}
+    for variant, pair in matrices.items():
+        parts = {}
+        for phase, matrix in zip(PHASES, pair, strict=True):
+            x, y = principal_components(matrix[ids], positive).T
+            parts[phase] = pd.DataFrame(columns | {"x": x.round(6), "y": y.round(6)})
+        tables[variant] = pd.concat(parts, names=["matrix"]).reset_index("matrix")
+    return tables

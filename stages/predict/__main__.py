@@ -1,0 +1,39 @@
+"""Score the test split with the trained weights of every variant and repeat.
+
+In:  data/models/ and data/sequences/test/.
+Out: data/predictions/test.parquet: variant, repeat (int16), row (int32, of the split),
+     label (int8) and probability (float32, of label 1).
+Parameters: model, train.repeats, variants.
+
+All variants are scored in one process: importing TensorFlow takes longer. The network, and how its
+texts are laid out, are those of `train`: stages.train.network, .batches and .backend.
+"""
+
+import numpy as np
+from tqdm import tqdm
+
+from stages.predict.scoring import predict
+from stages.shared import artifacts, params, predictions
+from stages.shared.errors import run
+from stages.shared.files import reading
+
+
+def main() -> None:
+    settings = params.load()
+    with reading(artifacts.split("test")):
+        sequences = np.load(artifacts.split("test") / "sequences.npy", mmap_mode="r")
+        labels = np.load(artifacts.split("test") / "labels.npy")
+    model, repeats, probabilities = settings.model, settings.train.repeats, {}
+    with tqdm(total=len(settings.variants) * repeats, desc="predict", unit="repeat") as bar:
+        for name in settings.variants:
+            rows = []
+            for repeat in range(repeats):
+                weights = artifacts.weights(name, repeat)
+                rows.append(predict(weights, sequences, model.head, model.hidden_units))
+                bar.update()
+            probabilities[name] = np.stack(rows)
+    predictions.write(labels, probabilities)
+
+
+if __name__ == "__main__":
+    run(main, __doc__)

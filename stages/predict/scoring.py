@@ -1,0 +1,58 @@
+"""Probabilities from trained weights, by one compiled graph for all variants of the same shape."""
+
+from functools import cache
+from pathlib import Path
+
+from stages.train.backend import keras, tf
+
+import h5py
+import numpy as np
+
+from stages.shared.files import reading
+from stages.train.batches import SCORING_BATCH, cut, prepare
+from stages.train.network import above_look_up, build_model, has, look_up
+
+
+class Scorer:
+    """Scores texts with the weights of a model; `predict` compiles at its first call."""
+
+    def __init__(self, model: keras.Model):
+        self.head = above_look_up(model)
+        self.flat, self.averaged = has(model, "flatten"), has(model, "mean")
+        self.num_words = model.get_layer("embedding").input_dim
+        self.score = tf.function(self.trace_score, jit_compile=True, autograph=False)
+
+    def trace_score(self, table, layers, batches):
+        """(n_batches, SCORING_BATCH) float32: the probability of label 1 of each text."""
+
+        def score_batch(batch):
+            embedded = look_up(table, batch, self.flat)
+            return self.head.stateless_call(layers, [], embedded)[0][:, 0]
+
+        return tf.map_fn(score_batch, batches, fn_output_signature=tf.float32)
+
+    def predict(self, weights: list[np.ndarray], x: np.ndarray) -> np.ndarray:
+        """Score x (n, maxlen) int32: (n,) float32; weights as `model.get_weights()` has them."""
+        table, *layers = map(tf.constant, weights)
+        texts, no_labels = prepare(x, self.num_words, self.averaged), np.zeros(len(x), np.float32)
+        batches = cut(texts, no_labels, SCORING_BATCH)
+        return self.score(table, layers, batches).numpy().reshape(-1)[: len(x)]
+
+
+@cache
+def scorer(
+    head: str, num_words: int, dim: int, maxlen: int, hidden_units: int
+) -> tuple[keras.Model, Scorer]:
+    """Build the model of these sizes and its scorer; variants of one size share both."""
+    model = build_model(head, num_words, dim, maxlen, hidden_units, trainable=False)
+    return model, Scorer(model)
+
+
+def predict(weights: Path, sequences: np.ndarray, head: str, hidden_units: int) -> np.ndarray:
+    """Score sequences (n_texts, maxlen) int32 with saved weights: (n_texts,) float32."""
+    with reading(weights):
+        with h5py.File(weights) as file:
+            shape = file["layers/embedding/vars/0"].shape
+        model, own = scorer(head, *shape, sequences.shape[1], hidden_units)
+        model.load_weights(weights)
+    return own.predict(model.get_weights(), sequences)

@@ -1,0 +1,157 @@
+"""The answer: yes, no or no verdict, by how much, how sure that is, and how good the best is."""
+
+import re
+import textwrap
+
+from stages.report.markdown import listed, plain, points, share
+from stages.shared import evidence
+from stages.shared.evidence import REFERENCE
+from stages.shared.schema import Params, Start
+
+COLUMNS = 80  # of a terminal
+MANY_EQUAL = 0.01  # of the test split, from which on equal texts are worth a warning
+# What an area under the ROC curve is worth: Hosmer, Lemeshow and Sturdivant, Applied Logistic
+# Regression (2013), 5.2.4.
+GRADES = (
+    (0.9, "which counts as outstanding"),
+    (0.8, "which counts as excellent"),
+    (0.7, "which counts as acceptable"),
+    (0.5, "not much better than a coin toss"),
+    (0.0, "no better than a coin toss"),
+)
+
+
+def answer(settings: Params, evaluation: dict, coverage: dict, data: dict) -> str:
+    """Answer the question, say how sure that is, and how good the best variant is.
+
+    Yes or no is said of the variants that start from pretrained vectors, unless one draw is all
+    or there are doubts about what was measured.
+    """
+    others = [name for name in settings.variants if name != REFERENCE]
+    gaps = {name: evaluation["gap"][f"{name}-{REFERENCE}"] for name in others}
+    pretrained = [name for name in others if not start_of(settings, name).is_drawn]
+    samples = f"{settings.train.samples:,} labelled texts"
+    doubts = {}  # in order, each once
+    for name in pretrained or others:
+        vectors = settings.variants[name].vectors
+        found = evidence.doubts(name, vectors, evaluation, coverage, data)
+        doubts |= dict.fromkeys(found)
+    if not gaps:
+        first = f"Only `{REFERENCE}` was trained, on {samples}, so there is nothing to compare."
+    elif doubts:
+        measured = listed(measurement(name, gap, name == others[0]) for name, gap in gaps.items())
+        first = (
+            f"**No verdict:** {listed(map(plain, doubts))}. What was measured, with {samples}, is"
+            f" no answer: {measured}."
+        )
+    else:
+        short = short_answer({sign(gaps[name]) for name in pretrained})
+        clauses = listed(clause(name, gap, name == others[0]) for name, gap in gaps.items())
+        if settings.train.repeats > 1:
+            first = f"with {samples}, {clauses}."
+        else:
+            first = f"with one draw of {samples}, {clauses}, which says nothing about other draws."
+        first = f"**{short}:** {first}" if short else first[0].upper() + first[1:]
+    return f"{first} {quality(settings, evaluation, data, graded=not doubts)}"
+
+
+def start_of(settings: Params, name: str) -> Start:
+    """What the embedding of a variant starts from."""
+    return settings.embed[settings.variants[name].vectors]
+
+
+def quality(settings: Params, evaluation: dict, data: dict, graded: bool) -> str:
+    """Say how good the most accurate variant is, beside what needs no model."""
+    best = max(settings.variants, key=lambda name: evaluation[name]["accuracy"])
+    area = evaluation[best]["roc_auc"]
+    grade = next(grade for least, grade in GRADES if area > least or not least)
+    frequent = plain(data["labels"][data["train"].index(max(data["train"]))])
+    return (
+        f"The most accurate, `{best}`, labels {share(evaluation[best]['accuracy'])} of the "
+        f"{sum(data['test']):,} test texts right, where always saying {frequent} is right for "
+        f"{share(evaluation['majority'])}. It ranks a positive one above a negative one in "
+        f"{100 * area:.0f} % of pairs (ROC AUC){f', {grade}' if graded else ''}."
+    )
+
+
+def warnings(coverage: dict, data: dict) -> list[str]:
+    """List what a reader must know before the answer."""
+    found = {}  # in order, each once: several keys of `embed` may look words up in one file
+    for name, of in coverage.items():
+        place = f"`{name}`: " if len(coverage) > 1 else ""
+        found |= dict.fromkeys(f"{place}{plain(warning)}" for warning in of["warnings"])
+    found = [*found]
+    if data["test_in_train"] >= MANY_EQUAL * sum(data["test"]):
+        found.append(equal_texts(data)[0])
+    return found
+
+
+def equal_texts(data: dict) -> list[str]:
+    """Say which texts occur twice, if any do."""
+    found = []
+    if n := data["test_in_train"]:
+        found.append(
+            f"{share(n / sum(data['test']))} of the test split's texts ({n:,}) are in the train"
+            " split too, but for capitals and white space. Of these a model may know the answer:"
+            " `download.texts.duplicates: drop` leaves them out of the train split."
+        )
+    if n := data["two_labels"]:
+        found.append(f"{n:,} {'texts have' if n > 1 else 'text has'} both labels.")
+    return found
+
+
+def sign(gap: dict[str, float | None]) -> int | None:
+    """Say whether a gap is above zero (1), below (-1) or undecided (0); None: no interval."""
+    low, high = gap["accuracy_low"], gap["accuracy_high"]
+    return None if low is None else int(low > 0) - int(high < 0)
+
+
+def short_answer(signs: set[int | None]) -> str:
+    """Sum up the signs of gaps in a word or two, if they are known."""
+    if not signs or None in signs:
+        return ""
+    if signs == {0}:
+        return "Undecided"
+    return "No" if 1 not in signs else "Yes" if signs == {1} else "In part"
+
+
+def clause(name: str, gap: dict[str, float | None], first: bool) -> str:
+    """Say how a variant compares with the reference; the first one to do so names the units."""
+    accuracy, low, high = (gap[key] for key in ("accuracy", "accuracy_low", "accuracy_high"))
+    unit, interval = units(first)
+    match sign(gap):
+        case None:
+            return measurement(name, gap, first)
+        case 0:
+            span = f"{interval}{points(low)} to {points(high)}{unit}"
+            return f"`{name}` does not differ significantly from `{REFERENCE}` ({span})"
+        case 1:
+            verb = "beats"
+        case _:
+            verb, accuracy, low, high = "loses to", -accuracy, -high, -low
+    span = f"{interval}{points(low)} to {points(high)}"
+    return f"`{name}` {verb} `{REFERENCE}` by {points(accuracy)}{unit} ({span})"
+
+
+def measurement(name: str, gap: dict[str, float | None], first: bool) -> str:
+    """Say how far a variant is from the reference, but not that it is better or worse."""
+    accuracy, low, high = (gap[key] for key in ("accuracy", "accuracy_low", "accuracy_high"))
+    unit, interval = units(first)
+    span = "" if low is None else f" ({interval}{points(low)} to {points(high)})"
+    if not accuracy:
+        return f"`{name}` has the same test accuracy as `{REFERENCE}`{span}"
+    side = "above" if accuracy > 0 else "below"
+    return f"`{name}` is {points(abs(accuracy))}{unit} {side} `{REFERENCE}`{span}"
+
+
+def units(first: bool) -> tuple[str, str]:
+    """Name what a gap and its interval are, in full for the first of them."""
+    return (" points of test accuracy", "95 % interval ") if first else (" points", "")
+
+
+def terminal(page: str) -> str:
+    """Cut from a page what stands above its first section, as plain text for a terminal."""
+    text = page.partition("\n## ")[0].partition("\n\n")[2]
+    text = re.sub(r"\\([^A-Za-z0-9\s])|\*\*|`", r"\1", text)
+    blocks = [textwrap.fill(block, COLUMNS) for block in text.split("\n\n")]
+    return "\n\n".join([*blocks, "The report: metrics/report.html"]) + "\n"

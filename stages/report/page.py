@@ -1,0 +1,296 @@
+"""The page: the answer, and what lies under it, as one Markdown text.
+
+What words a text or a file of vectors holds is anybody's: `plain` makes it harmless.
+"""
+
+import pandas as pd
+
+from stages.report.answer import answer, equal_texts, sign, start_of, warnings
+from stages.report.figures import are_drawable
+from stages.report.markdown import picture, place, plain, share, shown, table
+from stages.shared.evidence import REFERENCE
+from stages.shared.schema import Params
+
+TITLE = "Do pretrained word vectors beat an embedding learned on the spot?"
+MATRICES = {"initial": "nearest before training", "trained": "nearest after training"}
+
+
+def markdown(
+    settings: Params,
+    evaluation: dict,
+    coverage: dict,
+    data: dict,
+    tables: dict[str, pd.DataFrame],
+) -> str:
+    """Write the page; a table that is missing or empty leaves out what it is about.
+
+    evaluation, coverage and data as in metrics/. tables:
+    - pictured: variant, matrix, word, label, x, y; the words in the order of their numbers;
+    - neighbours: variant, matrix (initial or trained), word, neighbours;
+    - moved: variant, word, distance (cosine, from initial to trained), before, after;
+    - disagreements: variant, kind, row (of the test split), label, text, and the
+      probabilities of label 1 that `learned` and the variant, `other`, gave;
+    - calibration: variant, predicted, positive;
+    - lengths: variant, words_from, words_to, texts, accuracy.
+    """
+    tables = {name: table for name, table in tables.items() if len(table)}
+    blocks = [
+        f"# {TITLE}",
+        answer(settings, evaluation, coverage, data),
+        *(f"**Warning:** {text}" for text in warnings(coverage, data)),
+        *results(settings, evaluation, data),
+        *training(settings),
+        *words(settings, tables),
+        *mistakes(tables, data["labels"]),
+        *calibration(tables, data["labels"]),
+        *lengths(tables),
+        *origin(settings, coverage, data),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def results(settings: Params, evaluation: dict, data: dict) -> list[str]:
+    """Tabulate the metrics of every variant, and show them."""
+    rows = []
+    for name in settings.variants:
+        row, gap = evaluation[name], evaluation["gap"].get(f"{name}-{REFERENCE}")
+        spread = "" if row["accuracy_std"] is None else f" ± {row['accuracy_std']:.3f}"
+        rows.append(
+            {
+                "variant": f"`{name}`",
+                "starts from": start(settings, name),
+                "accuracy": f"{row['accuracy']:.3f}{spread}",
+                "balanced accuracy": f"{row['balanced_accuracy']:.3f}",
+                "log loss": f"{row['log_loss']:.3f}",
+                "ROC AUC": f"{row['roc_auc']:.3f}",
+                f"gap to `{REFERENCE}`": difference(gap) if gap else "",
+                "McNemar's p": p_value(gap["mcnemar_p"]) if gap else "",
+            }
+        )
+    repeats = settings.train.repeats
+    draws = f"Each is the mean over {repeats} draws" if repeats > 1 else "Each is of one draw"
+    sure = (
+        ", ± one standard deviation; the gap has its 95 % interval, bold where zero is outside."
+        if repeats > 1
+        else ", and has no interval."
+    )
+    return [
+        "## Who wins",
+        table(rows, left=2),
+        f"All on {plain(data['name'])}: {split_in_words('test', data)},"
+        f" {split_in_words('train', data)}. {draws} of "
+        f"{settings.train.samples:,} texts to train on{sure} Balanced accuracy is the mean over "
+        "the labels of the share labelled right. McNemar's exact test takes the probabilities "
+        "averaged over the draws.",
+        picture("comparison", "Test accuracy of each variant and repeat, and the gaps"),
+    ]
+
+
+def start(settings: Params, name: str) -> str:
+    """Say in words what matrix a variant starts from, and whether training moves it."""
+    of = start_of(settings, name)
+    which = f" (`{of.vectors}`)" if len(settings.download.vectors) > 1 else ""
+    parts = [f"pretrained vectors{which}"] if of.vectors else []
+    if of.fitted:
+        parts.append("ones fitted to the text" if parts else "vectors fitted to the text")
+    made = " beside ".join(parts) or "random vectors"
+    return f"{made}, {'trained on' if settings.variants[name].trainable else 'frozen'}"
+
+
+def difference(gap: dict[str, float | None]) -> str:
+    """Write a gap with its interval, in bold where zero is outside."""
+    low, high = gap["accuracy_low"], gap["accuracy_high"]
+    mean = f"{gap['accuracy']:+.3f}"
+    span = "" if low is None else f" ({low:.3f} to {high:.3f})"
+    return (f"**{mean}**{span}" if sign(gap) else mean + span).replace("-", "\N{MINUS SIGN}")
+
+
+def p_value(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.2g}"
+
+
+def training(settings: Params) -> list[str]:
+    """Show the learning curves."""
+    return [
+        "## How they learned",
+        "Where training goes on to rise and validation does not, a variant learns its "
+        f"{settings.train.samples:,} texts by heart.",
+        picture("accuracy", "Training and validation accuracy by epoch"),
+        picture("loss", "Training and validation loss by epoch"),
+    ]
+
+
+def words(settings: Params, tables: dict[str, pd.DataFrame]) -> list[str]:
+    """Show what training did to the vectors of words."""
+    neighbours, moved = (
+        dict(iter(tables[name].groupby("variant"))) if name in tables else {}
+        for name in ("neighbours", "moved")
+    )
+    blocks = []
+    if "pictured" in tables:
+        blocks.append(picture("words", "Vectors before and after training"))
+        pictured = tables["pictured"]["word"].drop_duplicates().tolist()
+        if not are_drawable(pictured):
+            numbered = (f"{i} {plain(word)}" for i, word in enumerate(pictured, 1))
+            blocks.append(f"The numbers stand for: {', '.join(numbered)}.")
+    for variant in settings.variants:
+        parts = []
+        if variant in neighbours:
+            parts.append(nearest(neighbours[variant]))
+        if variant in moved:
+            rows = [
+                {
+                    "word": f"**{plain(row.word)}**",
+                    MATRICES["initial"]: plain(row.before),
+                    MATRICES["trained"]: plain(row.after),
+                    "cosine distance": f"{row.distance:.3f}",
+                }
+                for row in moved[variant].itertuples()
+            ]
+            parts += ["The words that training moved most:", table(rows, left=3)]
+        if parts:
+            blocks += [f"### Words in `{variant}`: {start(settings, variant)}", *parts]
+    return ["## What the vectors did", *blocks] if blocks else []
+
+
+def nearest(neighbours: pd.DataFrame) -> str:
+    """Tabulate the nearest words of each word of a variant, before and after training."""
+    rows = {}
+    for row in neighbours.itertuples():
+        cells = rows.setdefault(row.word, {"word": f"**{plain(row.word)}**"})
+        cells[MATRICES[row.matrix]] = plain(row.neighbours)
+    for cells in rows.values():
+        if cells.get(MATRICES["initial"]) == cells.get(MATRICES["trained"]):
+            cells[MATRICES["trained"]] = "*the same*"
+    return table(list(rows.values()), left=3)
+
+
+def mistakes(tables: dict[str, pd.DataFrame], labels: list[str]) -> list[str]:
+    """Quote texts that one variant is wrong about and another is not."""
+    if "disagreements" not in tables:
+        return []
+    blocks = []
+    for kind, group in tables["disagreements"].groupby("kind", sort=False):
+        blocks.append(f"### {plain(kind[:1].upper() + kind[1:])} ({len(group)})")
+        blocks += [
+            f"> **{plain(labels[row.label])}**, text {row.row}; probability of "
+            f"{plain(labels[1])}: `{REFERENCE}` {row.learned:.2f}, `{row.variant}` {row.other:.2f}"
+            "\n>\n"
+            f"> “{plain(row.text)}”"
+            for row in group.itertuples()
+        ]
+    return [
+        "## Errors to read",
+        "The end of each text, and the probability that each variant gave it, mean over draws.",
+        *blocks,
+    ]
+
+
+def calibration(tables: dict[str, pd.DataFrame], labels: list[str]) -> list[str]:
+    """Show how far to trust a probability."""
+    if "calibration" not in tables:
+        return []
+    positive = plain(labels[1])
+    return [
+        "## Can the probabilities be believed?",
+        f"On the diagonal they can: of the texts given 0.8, eight in ten are {positive}.",
+        picture("calibration", f"Share of {positive} by predicted probability"),
+    ]
+
+
+def lengths(tables: dict[str, pd.DataFrame]) -> list[str]:
+    """Show how accuracy goes with the length of a text."""
+    if "lengths" not in tables:
+        return []
+    rows = [
+        {"words": f"{first:,} to {last:,}", "texts": f"{texts:,}"}
+        | {f"`{row.variant}`": f"{row.accuracy:.3f}" for row in group.itertuples()}
+        for (first, last, texts), group in tables["lengths"].groupby(
+            ["words_from", "words_to", "texts"]
+        )
+    ]
+    return [
+        "## Short and long texts",
+        picture("lengths", "Test accuracy by length of the text"),
+        table(rows),
+    ]
+
+
+def origin(settings: Params, coverage: dict, data: dict) -> list[str]:
+    """Say what data and what parameters all this comes from."""
+    sizes = [
+        *split_sizes("train", data),
+        ("of these, drawn to train on", settings.train.samples),
+        ("of these, drawn to validate on", settings.train.validation_samples),
+        *split_sizes("test", data),
+    ]
+    return [
+        "## What it comes from",
+        table(sources(settings), left=4),
+        table([{"what": what, "how many": f"{n:,}"} for what, n in sizes]),
+        *equal_texts(data),
+        *vocabulary(settings, coverage),
+        "### Every parameter",
+        parameters(settings),
+    ]
+
+
+def sources(settings: Params) -> list[dict[str, str]]:
+    """List where the texts and the vectors come from."""
+    download = settings.download
+    named = {"texts": download.texts}
+    named |= {f"vectors `{name}`": source for name, source in download.vectors.items()}
+    return [
+        {
+            "data": name,
+            "source": source.source,
+            "from": plain(place(source.location)) if source.location else "the requirements",
+            "SHA-256": source.checksum or ("any" if source.location else "the package's"),
+        }
+        for name, source in named.items()
+    ]
+
+
+def vocabulary(settings: Params, coverage: dict) -> list[str]:
+    """Tabulate how much of the text has a vector in each of the files."""
+    files = {settings.embed[name].vectors: of for name, of in coverage.items()}
+    rows, missing = [], []
+    for name, of in files.items():
+        rows += [
+            ("words of the train split", name, of["words"], of["words_with_vector"] / of["words"]),
+            ("of these, kept", name, of["words_kept"], of["share_of_words_kept"]),
+            ("tokens of the train split", name, of["tokens"], of["share_of_tokens"]),
+        ]
+        if lacking := ", ".join(map(plain, of["most_frequent_without_vector"])):
+            missing.append(f"The most frequent words without a vector in `{name}`: {lacking}.")
+    if not rows:
+        return []
+    cells = [
+        {"what": what, "vectors": f"`{name}`", "how many": f"{n:,}", "with a vector": share(part)}
+        for what, name, n, part in rows
+    ]
+    return [table(cells, left=2), *missing]
+
+
+def parameters(settings: Params) -> str:
+    """Tabulate every parameter that params.yaml names."""
+    flat = pd.json_normalize(settings.model_dump(exclude_unset=True)).iloc[0].to_dict()
+    return table(
+        [{"key": plain(key), "value": shown(key, value)} for key, value in flat.items()], 2
+    )
+
+
+def split_in_words(split: str, data: dict) -> str:
+    """Say how many texts a split has, and how many of each label."""
+    counts = zip(data["labels"], data[split], strict=True)
+    of_each = ", ".join(f"{count:,} {plain(label)}" for label, count in counts)
+    return f"{sum(data[split]):,} texts in the {split} split ({of_each})"
+
+
+def split_sizes(split: str, data: dict) -> list[tuple[str, int]]:
+    """List how many texts a split has, and how many of each label."""
+    counts = zip(data["labels"], data[split], strict=True)
+    return [
+        (f"texts of the {split} split", sum(data[split])),
+        *((f"of these, labelled {plain(label)}", count) for label, count in counts),
+    ]

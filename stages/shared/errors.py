@@ -1,0 +1,67 @@
+"""What a user is told when something goes wrong, and how a stage ends: one line, status 1.
+
+No output depends on what is here, so no stage lists it as a dependency.
+"""
+
+import argparse
+import errno
+import os
+import re
+import sys
+from collections.abc import Callable
+
+from stages.shared.text import shortened, without_secrets
+
+# How memory that ran out is told by the system, HDF5, zstd, the linker, threads and TensorFlow.
+OF_MEMORY = re.compile(
+    "cannot allocate memory|memory allocation failed|not enough memory|failed to map segment"
+    "|can't start new thread|failed to launch worker thread|resource_?exhausted",
+    re.IGNORECASE,
+)
+MEND = ": dvc checkout restores it, dvc repro makes it"
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
+
+
+class InputError(Exception):
+    """Something the user can mend; the message says what was wrong, where, and what is right."""
+
+
+def command_line(description: str) -> argparse.ArgumentParser:
+    """Make the parser of a module's arguments; its help is the module's own docstring."""
+    spec = sys.modules["__main__"].__spec__
+    name = spec.name.removesuffix(".__main__") if spec else "stages"
+    return argparse.ArgumentParser(
+        prog=f"python -m {name}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def run(main: Callable[[], None], description: str | None = None) -> None:
+    """Run a stage; what a user can mend ends it with one line and exit status 1.
+
+    A stage that takes no arguments gives its `description`, for --help.
+    """
+    if description is not None:
+        command_line(description).parse_args()
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {shortened(without_secrets(str(error)))}")
+    except KeyboardInterrupt:
+        sys.exit("error: interrupted")
+    except Exception as error:
+        if lacks_memory(error):
+            reason = " ".join(str(error).split())[:300] or type(error).__name__
+            print(f"error: out of memory: {reason}", file=sys.stderr, flush=True)
+            os._exit(1)  # to end as usual takes memory too
+        if not isinstance(error, OSError) or error.errno not in (*OF_THE_DISK, errno.ENOENT):
+            raise
+        mend = MEND if error.errno == errno.ENOENT else ""
+        sys.exit(f"error: {error.filename or 'the disk'}: {os.strerror(error.errno)}{mend}")
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Tell whether memory ran out."""
+    said = f"{type(error).__name__}: {error}"
+    return isinstance(error, MemoryError) or OF_MEMORY.search(said) is not None

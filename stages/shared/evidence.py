@@ -1,0 +1,48 @@
+"""What keeps a comparison from being an answer: each doubt is a sentence without its full stop.
+
+A gap between two variants can be measured whatever they were given. It answers the question only
+if pretrained vectors met the text, if both variants tell texts apart, and if enough texts of each
+class were tested on.
+"""
+
+REFERENCE = "learned"  # the variant that every other one is compared with
+CONFIDENCE = 0.95  # of every interval
+LEAST_TOKENS = 0.2  # of the train split's tokens that must have a pretrained vector
+FEW_TOKENS = 0.8  # below which a warning is due: English text has 0.95 and more in GloVe
+LEAST_TEXTS = 30  # of each class in the test split
+LEAST_OTHERS = 0.1  # of the texts outside the most frequent class; so many must be called so
+
+
+def doubts(variant: str, vectors: str, evaluation: dict, coverage: dict, data: dict) -> list[str]:
+    """List what keeps the gap between a variant and the reference from being an answer.
+
+    `vectors` is what the variant starts from; evaluation, coverage and data as in metrics/.
+    """
+    found = []
+    covered = coverage.get(vectors)  # None: it looks no words up
+    if covered and covered["share_of_tokens"] < LEAST_TOKENS:
+        found.append(
+            f"only {100 * covered['share_of_tokens']:.1f} % of the train split's words have a"
+            f" vector in {vectors}"
+        )
+    found += [
+        f"{name} gives nearly every text the same label"
+        for name in (REFERENCE, variant)
+        if says_one_class(evaluation[name]["largest_share"], data["test"])
+    ]
+    counts = zip(data["labels"], data["test"], strict=True)
+    few = [f"{count} labelled {label}" for label, count in counts if count < LEAST_TEXTS]
+    if few:
+        found.append(
+            f"a verdict takes {LEAST_TEXTS} test texts of each label, and there are only"
+            f" {' and '.join(few)}"
+        )
+    return found
+
+
+def says_one_class(largest_share: float, counts: list[int]) -> bool:
+    """Tell whether so large a share of all predictions says next to nothing of the other classes.
+
+    `counts` are the texts of each class; of those outside the largest, LEAST_OTHERS must be named.
+    """
+    return 1 - largest_share < LEAST_OTHERS * (1 - max(counts) / sum(counts))

@@ -1,0 +1,107 @@
+"""Files that are read with an error of one line, and written whole or not at all."""
+
+import errno
+import hashlib
+import json
+import os
+import pickle
+import shutil
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from stages.shared import integrity
+from stages.shared.errors import MEND, InputError, lacks_memory
+
+# What numpy, Arrow, archives and pickles say of content that is not what it should be.
+UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    pickle.UnpicklingError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+TO_REMOVE = 1 << 20  # bytes of memory, of which listing a folder alone takes 32 KiB
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn the failure to read an artifact, missing, corrupt or changed, into an InputError."""
+    with reading_input(path, MEND):
+        if damage := integrity.damage(path):
+            raise InputError(damage)
+        yield
+
+
+@contextmanager
+def reading_input(path: Path, mend: str = "") -> Iterator[None]:
+    """Turn the failure to read a file, missing or corrupt, into an InputError."""
+    try:
+        yield
+    except UNREADABLE as error:
+        if lacks_memory(error):
+            raise
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or "it ends early"
+        if isinstance(error, FileNotFoundError):  # of which Arrow and HDF5 say something longer
+            reason = os.strerror(errno.ENOENT)
+        raise InputError(f"{path} can't be read: {reason[:300]}{mend}") from None
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Yield a path beside `path` to write a file or folder to; it takes the name at the end.
+
+    What an interrupted run left there is removed first, so nothing stale is ever completed.
+    """
+    partial = path.with_name(path.name + ".partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove(partial)
+    reserve = bytearray(TO_REMOVE)
+    try:
+        yield partial
+        if path.is_dir():
+            shutil.rmtree(path)
+        partial.replace(path)
+    finally:
+        del reserve  # removing takes memory too, and it may have run out
+        remove(partial)
+
+
+def sha256_of(path: Path) -> str:
+    """Hash the content of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def create_array(path: Path, shape: tuple[int, ...], dtype: type) -> np.memmap:
+    """Create a .npy file to fill through memory; raises OSError where there is no room for it.
+
+    Without its room reserved, a write to a full disk would end the process with SIGBUS.
+    """
+    array = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write `content` as indented JSON; a NaN or an infinity raises ValueError."""
+    with whole(path) as partial:
+        partial.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")

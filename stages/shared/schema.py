@@ -1,0 +1,225 @@
+"""The schema of params.yaml: every key, its type, its range and what it means.
+
+What keys must have beside each other is in `stages.shared.params`, which reads the file.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+MOST = 2**31 - 1  # rows and indices are int32
+PositiveInt = Annotated[int, Field(ge=1, le=MOST)]
+Count = Annotated[int, Field(ge=0, le=MOST)]  # may be 0
+Width = Annotated[int, Field(ge=1, le=100_000)]  # of a vector or a sequence
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+Character = Annotated[str, Field(min_length=1, max_length=1)]
+Rate = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False, strict=False)]
+Share = Annotated[float, Field(ge=0, lt=1, strict=False)]
+# Where a source is published, and the SHA-256 of what lies there.
+OFFICIAL = {
+    "aclimdb": (
+        "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz",
+        "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe",
+    ),
+    "keras-imdb": (
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/imdb.npz",
+        "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f",
+    ),
+    "glove-text": (
+        "https://nlp.stanford.edu/data/glove.6B.zip",
+        "617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb",
+    ),
+}
+
+
+class Loader(yaml.SafeLoader):
+    """Reads YAML 1.2, as DVC does, where PyYAML reads 1.1: `no` and `on` are texts, 1e-3 a number.
+
+    Of the core schema (YAML 1.2.2, 10.3.2) without numbers that begin with a zero.
+    """
+
+    yaml_implicit_resolvers = {}  # noqa: RUF012
+
+
+for tag, pattern, first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?(0|[1-9][0-9]*)", list("-+0123456789")),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
+    (
+        "float",
+        r"[-+]?([0-9]+[eE][-+]?[0-9]+|\.(inf|Inf|INF))|\.(nan|NaN|NAN)",
+        list("-+.0123456789"),
+    ),
+    ("merge", "<<", ["<"]),
+):
+    Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(f"^(?:{pattern})$"), first)
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Source(Section):
+    """Where data come from; `source` says in which form they are."""
+
+    path: str | None = Field(description="file, folder or URL; null: where the source is published")
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(
+        description="what the file must have; null: what the first download had"
+    )
+
+    @property
+    def location(self) -> str | None:
+        """The path, or the URL at which the source is published."""
+        return self.path or OFFICIAL.get(self.source, (None, None))[0]
+
+    @property
+    def name(self) -> str:
+        """What to call the data: its file or folder, or the source where that has no path."""
+        if not self.path:
+            return self.source
+        return Path(urlsplit(self.path).path if self.is_url else self.path).name or self.source
+
+    @property
+    def is_url(self) -> bool:
+        return (self.location or "").lower().startswith(("http://", "https://"))
+
+    @property
+    def checksum(self) -> str | None:
+        """The SHA-256 asked for, or the one known of what is published."""
+        return self.sha256 or dict(OFFICIAL.values()).get(self.location)
+
+
+class TextSource(Source):
+    source: Literal["imdb-package", "aclimdb", "keras-imdb", "table", "folder"] = Field(
+        description="where the labelled texts come from"
+    )
+    text: str = Field(description="of a table: the column of the text")
+    label: str = Field(description="of a table: the column of the label")
+    split: str | None = Field(
+        description="column that says train or test; null: `test_fraction` is held out"
+    )
+    group: str | None = Field(description="column: texts of one group stay on one side")
+    separator: Character | None = Field(
+        description="between the fields of a table; null, here and below: found out from the file"
+    )
+    quote: Character | Literal[""] | None = Field(
+        description="mark around a field; an empty text: none"
+    )
+    escape: Character | Literal[""] | None = Field(
+        description="mark before a mark; an empty text: none, a mark in a field is doubled"
+    )
+    encoding: str | None = Field(description="of the file, such as cp1252")
+    positive: str | bool | Annotated[float, Field(ge=-MOST, le=MOST)] | None = Field(
+        description="the label that becomes 1; null: the larger of the two"
+    )
+    duplicates: Literal["keep", "drop"] = Field(
+        description="of texts that are equal but for case and white space: `keep` all, or `drop` all"
+        " but one, and all of a text that has two labels"
+    )
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
+        description="share of the texts that is held out to test on"
+    )
+    split_seed: Count = Field(description="draws what is held out, whatever `seed` is")
+
+
+class VectorSource(Source):
+    source: Literal["glove-package", "glove-text", "word2vec", "fasttext"] = Field(
+        description="in which format the vectors are"
+    )
+    dim: Width | None = Field(
+        description="number of dimensions: chooses among the members of a zip, or makes sure"
+    )
+    vocabulary_limit: PositiveInt | None = Field(description="keep the first so many words")
+
+
+class Download(Section):
+    texts: TextSource
+    vectors: dict[Name, VectorSource]
+
+
+class Tokenize(Section):
+    num_words: Annotated[int, Field(ge=2, le=MOST)] = Field(
+        description="the `num_words - 1` most frequent words of the train split are kept"
+    )
+    num_bigrams: Count = Field(
+        description="so many pairs of adjacent words, the most frequent, are read as tokens too;"
+        " with head `mean` only"
+    )
+    maxlen: Width = Field(
+        description="the last `maxlen` kept words of a text are read; shorter texts are padded on"
+        " the left"
+    )
+
+
+class Start(Section):
+    """What a variant can start from: drawn at random, looked up, fitted, or the latter two."""
+
+    dim: Width | None = Field(
+        None, description="width of a matrix that is drawn at random, anew in each repeat"
+    )
+    vectors: Name | None = Field(
+        None, description="key of `download.vectors`: the words are looked up there"
+    )
+    fitted: Width | None = Field(
+        None,
+        description="so many columns are fitted to the text of the train split, labels unseen;"
+        " with `vectors`, beside them",
+    )
+
+    @property
+    def is_drawn(self) -> bool:
+        return self.dim is not None
+
+
+class Model(Section):
+    head: Literal["flatten", "mean", "conv"] = Field(
+        description="`flatten`; `mean` of the embeddings of the words; `conv`: 64 filters of width"
+        " 5 and their maximum"
+    )
+    hidden_units: Annotated[int, Field(ge=0, le=100_000)] = Field(
+        description="width of the dense layer after the head, with ReLU; 0: none"
+    )
+
+
+class Train(Section):
+    samples: PositiveInt = Field(
+        description="labelled texts to train on, drawn from the train split"
+    )
+    validation_samples: Count = Field(
+        description="texts to validate on, drawn from the rest of it, as far as it goes; may be 0"
+    )
+    repeats: PositiveInt = Field(description="number of draws, and trainings, of each variant")
+    epochs: PositiveInt = Field(description="passes over the samples")
+    batch_size: PositiveInt = Field(description="samples between two updates of the weights")
+    optimizer: Literal[
+        "sgd", "rmsprop", "adam", "adamw", "adagrad", "adadelta", "adamax", "lion"
+    ] = Field(description="Keras' own, with its defaults but for the learning rate")
+    learning_rate: Rate = Field(description="of the first epoch")
+    schedule: Literal["constant", "linear"] = Field(
+        description="`linear`: the learning rate falls from epoch to epoch, towards 0"
+    )
+    word_dropout: Share = Field(
+        description="share of the words that is left out, anew in each epoch"
+    )
+
+
+class Variant(Section):
+    vectors: Name = Field(description="key of `embed`: what it starts from")
+    trainable: bool = Field(description="whether training moves the embedding")
+
+
+class Params(Section):
+    seed: Count = Field(
+        description="repeat r draws its samples, initial weights and batch order from `seed + r`"
+    )
+    download: Download
+    tokenize: Tokenize
+    embed: dict[Name, Start]
+    model: Model
+    train: Train
+    variants: dict[Name, Variant]

@@ -1,0 +1,34 @@
+"""Small pieces of text: counts, lines that are short enough, addresses without their secrets."""
+
+import re
+
+LONGEST_MESSAGE = 290  # characters of an error, "error: " not counted
+USER = re.compile(r"(:/{1,2})[^/?#\s]*@")  # of a URL, also of one that lost a slash as a path
+QUERY = re.compile(r"(://[^?\s'\"]*)?\?([^?#\s'\"]+)(?:#[^\s'\"]*)?")
+
+
+def count_of(n: int, what: str) -> str:
+    """Write a number and what it counts, in the plural but for one."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
+def shortened(text: str, most: int = LONGEST_MESSAGE) -> str:
+    """Put a text on one line, and leave out its middle if it is longer than `most` characters."""
+    text = " ".join(text.split())
+    if len(text) <= most:
+        return text
+    return f"{text[: most // 2 - 2]} … {text[len(text) + 1 - most // 2 :]}"
+
+
+def without_secrets(text: str) -> str:
+    """Write *** for the user, the password and each value of the query of every URL in a text."""
+
+    def hidden(found: re.Match) -> str:
+        place, query = found.groups()
+        if place is None and "=" not in query:  # a question mark of the text
+            return found[0]
+        fields = (field.partition("=") for field in query.split("&"))
+        values = (f"{name}=***" if equals else "***" for name, equals, _ in fields)
+        return f"{place or ''}?{'&'.join(values)}"
+
+    return QUERY.sub(hidden, USER.sub(r"\1***@", text))
