@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 ROOT = Path(__file__).parents[1]
-SHARED = ROOT.parent / "shared" / "data"
+OFFICIAL = os.environ.get("ACLIMDB")  # the path of aclImdb, to measure on all of it
 RESULTS = Path(__file__).with_name("results.json")
 COMMAND = [sys.executable, "-m", "benchmarks.compare"]
 ROUNDS = 3
@@ -49,15 +49,15 @@ MEAN_HEAD = {"epochs": 1, "batch_size": 512, "optimizer": "adam", "learning_rate
 
 def prepare(folder: Path) -> None:
     """Write what both sides read: reviews.parquet, reviews.csv, glove.txt, tokens and labels."""
-    from stages.download import vectors
-    from stages.tokenize import words
+    from stages.download import texts, vectors
+    from stages.download.landing import write_vectors
+    from stages.tokenize.words import count_words, pad_texts
 
-    official = SHARED / "aclImdb.tar.gz"
-    table = reviews.aclimdb(official) if official.exists() else reviews.imdb_package()
+    table = texts.aclimdb(Path(OFFICIAL)) if OFFICIAL else texts.imdb_package()
     pq.write_table(table, folder / "reviews.parquet")
-    reviews.imdb_package().to_pandas().to_csv(folder / "reviews.csv", index=False)
+    texts.imdb_package().to_pandas().to_csv(folder / "reviews.csv", index=False)
 
-    download.write_vectors(vectors.glove_package(), folder / "words.txt", folder / "matrix.npy")
+    write_vectors(vectors.glove_package(), folder / "words.txt", folder / "matrix.npy")
     words = (folder / "words.txt").read_text("utf-8").split("\n")[:-1]
     matrix = np.load(folder / "matrix.npy", mmap_mode="r")
     with (folder / "glove.txt").open("w", encoding="utf-8", newline="\n") as file:
@@ -65,9 +65,9 @@ def prepare(folder: Path) -> None:
             file.write(f"{word} {' '.join(map(str, row))}\n")
 
     is_train = pc.equal(table["split"], "train")
-    vocabulary = tokenize_pad.count_words(table["text"].filter(is_train).chunks)["word"]
+    vocabulary = count_words(table["text"].filter(is_train).chunks)["word"]
     for maxlen in sorted({row[2] for row in EPOCHS.values()}):
-        blocks = tokenize_pad.pad_texts(table["text"].chunks, vocabulary, NUM_WORDS, maxlen)
+        blocks = pad_texts(table["text"].chunks, vocabulary, NUM_WORDS, maxlen)
         tokens = np.concatenate(list(blocks))
         np.save(folder / f"tokens_{maxlen}.npy", tokens)
     labels = table["label"].to_numpy()
@@ -95,12 +95,11 @@ def tokenize(side: str, folder: Path) -> float:
     table = pq.read_table(folder / "reviews.parquet")
     train = table.filter(pc.field("split") == "train")["text"]
     if side == "ours":
+        from stages.tokenize.words import count_words, pad_texts
 
         def work():
-            words = tokenize_pad.count_words(train.chunks)["word"]
-            return np.concatenate(
-                list(tokenize_pad.pad_texts(table["text"].chunks, words, NUM_WORDS, 100))
-            )
+            words = count_words(train.chunks)["word"]
+            return np.concatenate(list(pad_texts(table["text"].chunks, words, NUM_WORDS, 100)))
     else:
         from benchmarks import article
 
@@ -116,13 +115,12 @@ def vectors_text(side: str, folder: Path) -> float:
     """Read a GloVe text file: into a dictionary, or into words.txt and matrix.npy on disk."""
     if side == "ours":
         from stages.download import vectors
+        from stages.download.landing import write_vectors
 
         out = folder / "out"
         out.mkdir(exist_ok=True)
         files = out / "words.txt", out / "matrix.npy"
-        return seconds(
-            lambda: download.write_vectors(vectors.vector_file(folder / "glove.txt"), *files)
-        )
+        return seconds(lambda: write_vectors(vectors.vector_file(folder / "glove.txt"), *files))
     from benchmarks import article
 
     return seconds(lambda: article.read_vectors(folder / "glove.txt"))
@@ -143,11 +141,12 @@ def epoch(side: str, folder: Path, row: str) -> float:
     if side == "ours":
         from stages.train.backend import THREADS
 
-        from stages.train import network
+        from stages.train.loop import Loop, initial_weights
+        from stages.train.network import build_model
 
-        network = model.build_model(head, NUM_WORDS, dim, maxlen, hidden_units, trainable)
-        fit = training.compile_fit(network, "rmsprop", 0.001, batch_size)
-        initial = training.initial_weights(network, 0, matrix)
+        network = build_model(head, NUM_WORDS, dim, maxlen, hidden_units, trainable)
+        fit = Loop(network, "rmsprop", 0.001, batch_size).fit
+        initial = initial_weights(network, 0, matrix)
         in_step = Barrier(THREADS, lambda: times.append(time.perf_counter()))
 
         def repeat(number):
@@ -260,24 +259,24 @@ def fasttext_mean_25k(side: str, folder: Path) -> float:
         elapsed = time.perf_counter() - start
         accuracy = classifier.test(str(folder / "fasttext_test.txt"))[1]
     else:
-        from stages.train import network
+        from stages.predict.scoring import Scorer
+        from stages.train.loop import Loop, initial_weights
+        from stages.train.network import build_model
 
         matrix = np.random.default_rng(1).uniform(-0.05, 0.05, (NUM_WORDS, 100))
-        network = model.build_model("mean", NUM_WORDS, 100, tokens.shape[1], 0, True)
-        initial = training.initial_weights(network, 0, matrix.astype(np.float32))
+        network = build_model("mean", NUM_WORDS, 100, tokens.shape[1], 0, True)
+        initial = initial_weights(network, 0, matrix.astype(np.float32))
         orders = (np.random.default_rng(e).permutation(n_train) for e in range(MEAN_HEAD["epochs"]))
         data = (tokens[:n_train], labels[:n_train], tokens[:64], labels[:64])
         weights = None
 
         def work():
             nonlocal weights
-            fit = training.compile_fit(
-                network, MEAN_HEAD["optimizer"], MEAN_HEAD["learning_rate"], MEAN_HEAD["batch_size"]
-            )
-            weights, _ = fit(initial, *data, orders)
+            chosen = (MEAN_HEAD[key] for key in ("optimizer", "learning_rate", "batch_size"))
+            weights, _ = Loop(network, *chosen).fit(initial, *data, orders)
 
         elapsed = seconds(work)
-        probabilities = training.compile_predict(network)(weights, tokens[n_train:])
+        probabilities = Scorer(network).predict(weights, tokens[n_train:])
         accuracy = np.mean((probabilities > 0.5) == labels[n_train:])
     print(f"fasttext_mean_25k, {side}: test accuracy {accuracy:.4f}", file=sys.stderr)
     return elapsed

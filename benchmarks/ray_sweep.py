@@ -20,7 +20,7 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray would tell its makers that it
 import ray
 from ray.cluster_utils import Cluster
 
-from experiments import ray_sweep, sweep
+from experiments import dvc_queue, ray_sweep
 from stages.shared.errors import command_line
 
 PROJECT = Path(__file__).parents[1]
@@ -58,7 +58,7 @@ def dvc(root: Path, *arguments: str) -> float:
     """Run DVC in a folder; returns the seconds that it took."""
     start = time.perf_counter()
     subprocess.run(
-        ["dvc", *arguments], cwd=root, env=sweep.environment(), check=True, capture_output=True
+        ["dvc", *arguments], cwd=root, env=dvc_queue.environment(), check=True, capture_output=True
     )
     return time.perf_counter() - start
 
@@ -67,7 +67,7 @@ def plainly(folder: Path) -> list[float]:
     """Run the points by `dvc exp run`; returns the seconds of each."""
     root = clone(folder / "plain")
     dvc(root, "repro", ray_sweep.SHARED)
-    return [dvc(root, "exp", "run", *sweep.options(point)) for point in POINTS]
+    return [dvc(root, "exp", "run", *dvc_queue.options(point)) for point in POINTS]
 
 
 def on_cluster(folder: Path, nodes: int, cpus: int) -> float:

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from matplotlib.ticker import LogLocator
 
+from stages.download.texts import imdb_package
 from stages.report import figures
 from stages.shared import artifacts
 from stages.shared.errors import command_line
@@ -29,28 +30,28 @@ ROOT = Path(__file__).parents[1]
 REPETITIONS = (1, 10, 100)
 N_VECTORS, DIM = 2_000_000, 300
 REVIEWS_PER_NEW_WORD = 20
-STAGES = ("tokenize_pad", "build_embedding", "train learned")
+STAGES = ("tokenize", "embed", "train learned")
 
 
 def write_vectors(root: Path) -> None:
     """Write as many vectors as word2vec's and fastText's files hold, the common words first."""
-    folder = root / artifacts.VECTORS
+    folder = root / artifacts.vectors("glove")
     folder.mkdir(parents=True)
     shape = (N_VECTORS, DIM)
-    matrix = np.lib.format.open_memmap(root / artifacts.VECTOR_MATRIX, "w+", np.float32, shape)
+    matrix = np.lib.format.open_memmap(folder / "matrix.npy", "w+", np.float32, shape)
     generator = np.random.default_rng(0)
     for start in range(0, N_VECTORS, 100_000):
         matrix[start : start + 100_000] = generator.random((100_000, DIM), np.float32)
-    words = [*dict.fromkeys(" ".join(reviews.imdb_package()["text"].to_pylist()).lower().split())]
+    words = [*dict.fromkeys(" ".join(imdb_package()["text"].to_pylist()).lower().split())]
     words += [f"w{number}" for number in range(N_VECTORS - len(words))]
-    (root / artifacts.VECTOR_WORDS).write_text("\n".join(words) + "\n", "utf-8")
+    (folder / "words.txt").write_text("\n".join(words) + "\n", "utf-8")
 
 
 def write_reviews(root: Path, repetitions: int) -> None:
     """Write the package's reviews so many times, no two the same."""
-    table = reviews.imdb_package()
+    table = imdb_package()
     generator, number = np.random.default_rng(0), 0
-    with pq.ParquetWriter(root / artifacts.REVIEWS, table.schema) as writer:
+    with pq.ParquetWriter(root / artifacts.TEXTS, table.schema) as writer:
         for _ in range(repetitions):
             texts = []
             for text in table["text"].to_pylist():
@@ -122,7 +123,7 @@ def main() -> None:
             in_a_process(write_reviews, root, repetitions)
             (root / "metrics").mkdir(exist_ok=True)
             measured.append([measure(root, stage) for stage in STAGES])
-            sizes.append(pq.read_metadata(root / artifacts.REVIEWS).num_rows)
+            sizes.append(pq.read_metadata(root / artifacts.TEXTS).num_rows)
             cells = [f"{seconds:.1f} s, {peak:.2f} GiB" for seconds, peak in measured[-1]]
             print(f"| {sizes[-1]:,} | {' | '.join(cells)} |", flush=True)
     draw(sizes, np.array(measured), ROOT / "benchmarks/scale.png")

@@ -4,7 +4,7 @@
 
 In:  a file of what differs from params.yaml. Every point of the grid that -S gives is run with all
      of it, and once without each of its lines, as experiments of DVC's queue.
-Out: ablation.csv and .md in a folder: accuracy on the validation reviews after the last epoch, mean
+Out: ablation.csv and .md in a folder: accuracy on the validation texts after the last epoch, mean
      over draws, and what leaving out the line changes. The test split is not looked at.
 """
 
@@ -17,10 +17,11 @@ import dvc.api
 import pandas as pd
 
 from experiments import points
+from experiments.dvc_queue import key_of, run_queue
 from experiments.runs import about, folder_for, name_data, read_data, slug
-from experiments.sweep import key_of, run_queue
-from stages.report.page import plain
+from stages.report.markdown import lines_of, plain
 from stages.shared.errors import InputError
+from stages.shared.errors import run as run_main
 
 WHOLE = "nothing"
 
@@ -91,8 +92,7 @@ def markdown(table: pd.DataFrame, axes: list[str]) -> str:
         index="without", columns="point", values="cell"
     )
     wide = wide.loc[table["without"].unique(), points.unique()].fillna("failed").reset_index()
-    lines = [wide.columns, ["---"] + ["--:"] * (wide.shape[1] - 1), *wide.to_numpy()]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return lines_of(list(wide.columns), wide.to_numpy().tolist()) + "\n"
 
 
 def main() -> None:
@@ -135,4 +135,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    run_main(main)

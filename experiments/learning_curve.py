@@ -24,7 +24,7 @@ from matplotlib import font_manager
 from scipy import stats
 
 from experiments.runs import (
-    REVIEWS,
+    TEXTS,
     about,
     collect,
     folder_for,
@@ -40,10 +40,10 @@ from experiments.runs import (
     written,
 )
 from stages.report import figures
-from stages.report.page import plain
-from stages.shared.evidence import LEAST_TEXTS, doubts
+from stages.report.markdown import lines_of, plain
+from stages.shared.errors import run as run_main
+from stages.shared.evidence import CONFIDENCE, LEAST_TEXTS, REFERENCE, doubts
 
-REFERENCE, CONFIDENCE = "learned", 0.95
 SIZE = "train.samples"
 FILE = "learning_curve.csv"
 UNKNOWN = 1e9  # where the interval of a gap ends of which nothing is known
@@ -54,12 +54,13 @@ PANELS_A_ROW = 4
 def doubts_of(run: pd.Series, variant: str, data: dict) -> list[str]:
     """List what keeps the gap of a run from being an answer, by what the run tells."""
     shares = {name: run.get(f"{name}.largest_share") for name in (REFERENCE, variant)}
-    coverage = run.get("share_of_tokens")
+    start = run[f"variants.{variant}.vectors"]
+    share = run.get(f"{start}.share_of_tokens")
     counted = data if data["labels"] else {"labels": ["0", "1"], "test": [LEAST_TEXTS] * 2}
     return doubts(
-        variant, run[f"variants.{variant}.vectors"], REFERENCE,
+        variant, start,
         {name: {"largest_share": 0 if pd.isna(s) else s} for name, s in shares.items()},
-        {"share_of_tokens": 1 if pd.isna(coverage) else coverage},
+        {} if pd.isna(share) else {start: {"share_of_tokens": share}},
         counted | {"labels": [shown(label).replace(";", ",") for label in counted["labels"]]},
     )  # fmt: skip
 
@@ -184,7 +185,7 @@ def wins(table: pd.DataFrame, swept: str) -> list[tuple[int, str]]:
 
 
 def sentence(variant: str, table: pd.DataFrame, swept: str) -> str:
-    """Say where `variant` wins, where `learned` does, and where it can't be told."""
+    """Say where `variant` wins significantly, and where `learned` does."""
     pair = f"{variant} against {REFERENCE}"
     noun = "size" if swept == SIZE else "value"
     table = table.dropna(subset=["gap_low"])
@@ -200,10 +201,10 @@ def sentence(variant: str, table: pd.DataFrame, swept: str) -> str:
         parts.append(f"and {where}" if name == winner else f"{name} wins {where}")
         winner = name
     if not parts:
-        return f"{pair}: no difference is certain at any {noun}."
+        return f"{pair}: no difference is significant at any {noun}."
     if any(not sign for sign, _ in cut):
         inside = is_numeric(table[swept]) and len(cut) == 3 and cut[0][0] and cut[2][0]
-        parts.append("and between them we can't tell" if inside else "elsewhere we can't tell")
+        parts.append(f"{'and between them' if inside else 'elsewhere'} no winner is significant")
     values = table[swept].to_numpy()
     cross = " and ".join(between(at, values) for at in crossings(table, swept))
     return f"{pair}: {', '.join(parts)}" + (f" (the lines cross at {cross})." if cross else ".")
@@ -297,15 +298,21 @@ def report(table: pd.DataFrame, swept: str, panels: list[str], title: str) -> st
         for variant in variants:
             said = sentence(variant, part[part["variant"] == variant], swept)
             lines.append(f"- Over {swept}, {said}")
-        lines += ["", f"| {swept} | {REFERENCE} | {' | '.join(f'{v} | gap' for v in variants)} |"]
-        lines.append("|--:" * (2 + 2 * len(variants)) + "|")
+        header, cells = [swept, REFERENCE], []
+        for variant in variants:
+            header += [variant, "gap"]
         for size, rows in part.groupby(swept, sort=False, dropna=False):
             rows = rows.set_index("variant")
-            cells = [plain(written(size)), f"{rows.loc[REFERENCE, 'accuracy']:.3f}"]
+            row = [plain(written(size)), f"{rows.loc[REFERENCE, 'accuracy']:.3f}"]
             for v in variants:
-                cells += [f"{rows.loc[v, 'accuracy']:.3f}", gap_of(rows.loc[v])]
-            lines.append(f"| {' | '.join(cells)} |")
-        lines += ["", *([plain(why), ""] if (why := reasons(part, swept)) else [])]
+                row += [f"{rows.loc[v, 'accuracy']:.3f}", gap_of(rows.loc[v])]
+            cells.append(row)
+        lines += [
+            "",
+            lines_of(header, cells, left=0),
+            "",
+            *([plain(why), ""] if (why := reasons(part, swept)) else []),
+        ]
     return "\n".join(lines)
 
 
@@ -364,7 +371,7 @@ def main() -> None:
     panels = [key for key in given if key and key != swept]
     runs = collect(read_runs(names), names, swept, panels)
     chosen = []
-    for _, of_data in runs.groupby(REVIEWS, sort=False):
+    for _, of_data in runs.groupby(TEXTS, sort=False):
         largest, *others = groups(of_data, swept, panels)
         chosen.append(largest)
         for line in left_out(largest, others, swept, panels):
@@ -385,4 +392,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    run_main(main)

@@ -20,9 +20,12 @@ from dvc.utils.hydra import apply_overrides, get_hydra_sweeps
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from experiments.sweep import key_of
+from experiments.dvc_queue import key_of
+from stages.download.landing import read_texts
 from stages.shared import artifacts, params
 from stages.shared.errors import InputError
+from stages.shared.files import reading_input
+from stages.shared.schema import Loader, Params, TextSource
 
 # The standard grid: of these sizes the last seven that the train split allows, for each head.
 SIZES = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
@@ -54,9 +57,9 @@ def read_setting(path: Path) -> list[str]:
 
     Raises InputError if it is no file of parameters.
     """
-    with files.reading_input(path):
+    with reading_input(path):
         try:
-            content = yaml.load(path.read_text("utf-8"), params.Loader)
+            content = yaml.load(path.read_text("utf-8"), Loader)
         except yaml.YAMLError as error:
             raise ValueError(f"not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
@@ -91,7 +94,7 @@ def short(text: str, most: int = LONGEST) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def settings_of(point: list[str]) -> params.Params:
+def settings_of(point: list[str]) -> Params:
     """Read what params.yaml would be at a point; raises InputError if no stage would take it."""
     with TemporaryDirectory() as folder:
         changed = shutil.copy(artifacts.PARAMS, folder)
@@ -106,18 +109,19 @@ def settings_of(point: list[str]) -> params.Params:
 
 
 @cache
-def count_texts(source: params.ReviewSource) -> int:
+def count_texts(source: TextSource) -> int:
     """Count the texts of the train split, read as `download` reads them."""
     with redirect_stdout(sys.stderr):  # what it says of the file is no result
-        table = download.read_reviews(source)
+        table = read_texts(source)
     return pc.sum(pc.equal(table["split"], "train")).as_py()
 
 
-def absolute(settings: params.Params) -> list[str]:
+def absolute(settings: Params) -> list[str]:
     """Name local files that Git does not keep by their whole path: a point runs elsewhere."""
     found = []
-    for what in ("reviews", "vectors"):
-        source = getattr(settings.download, what)
+    sources = {"texts": settings.download.texts}
+    sources |= {f"vectors.{name}": source for name, source in settings.download.vectors.items()}
+    for what, source in sources.items():
         if source.path and not source.is_url and not Path(source.path).is_absolute():
             command = ["git", "--literal-pathspecs", "ls-files", "--", source.path]
             if not subprocess.run(command, capture_output=True).stdout:
@@ -128,7 +132,7 @@ def absolute(settings: params.Params) -> list[str]:
 def checked(point: list[str]) -> list[str]:
     """Complete a point that can run; raises InputError, why it can't."""
     settings = settings_of(point)
-    n_texts = count_texts(settings.download.reviews)
+    n_texts = count_texts(settings.download.texts)
     if settings.train.samples > n_texts:
         raise InputError(
             f"the train split has {n_texts:,} texts: train.samples can be at most {n_texts:,}"
@@ -150,7 +154,7 @@ def standard(base: list[str]) -> list[list[str]]:
     if not heads:
         raise InputError(refused)
     settings = next(iter(heads.values()))
-    n_texts, held_out = count_texts(settings.download.reviews), settings.train.validation_samples
+    n_texts, held_out = count_texts(settings.download.texts), settings.train.validation_samples
     if held_out > n_texts // 2 and HELD_OUT not in map(key_of, base):
         say(f"{HELD_OUT} is {n_texts // 5:,} here: the train split has only {n_texts:,} texts")
         held_out = n_texts // 5

@@ -32,7 +32,7 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from tqdm import tqdm
 
-from experiments import sweep
+from experiments import dvc_queue
 
 SHARED = "embed"  # the last of the stages whose work points have in common
 OWN = ("model.", "train.", "variants.")  # parameters that no stage up to SHARED reads
@@ -74,7 +74,7 @@ def git(root: Path | str, *arguments: str) -> bytes:
 
 def name_of(commit: str, settings: list[str]) -> str:
     """Name the experiment of these values at a commit: the same for the same, in any order."""
-    values = sorted({sweep.key_of(setting): setting for setting in settings}.values())
+    values = sorted({dvc_queue.key_of(setting): setting for setting in settings}.values())
     return f"point-{hashlib.sha256(repr((commit, values)).encode()).hexdigest()[:12]}"
 
 
@@ -167,8 +167,8 @@ def dvc(root: Path, *arguments: str) -> bool:
     own = {"DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(root / ".dvc/tmp/site")}
     with (root / ".dvc/tmp/log").open("ab") as log:
         process = subprocess.Popen(
-            ["dvc", *arguments], cwd=root, env=sweep.environment() | own, start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+            ["dvc", *arguments], cwd=root, env=dvc_queue.environment() | own,
+            start_new_session=True, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
         )  # fmt: skip
     watch = ["sh", "-c", WATCH, str(process.pid)]
     watcher = subprocess.Popen(watch, stdin=subprocess.PIPE, start_new_session=True)
@@ -202,13 +202,13 @@ def tail(text: str) -> str:
 def run_shared(root: Path, commit: str, settings: list[str]) -> bool:
     """Run what this point shares with others, unless this node has: one point at a time."""
     folder = node_folder()
-    common = [setting for setting in settings if not sweep.key_of(setting).startswith(OWN)]
+    common = [setting for setting in settings if not dvc_queue.key_of(setting).startswith(OWN)]
     done = folder / f"{name_of(commit, common)}.shared"
     with locked(folder / "shared.lock"):
         if done.exists():
             return True
         dvc(root, "fetch")  # what the remote lacks is computed
-        succeeded = dvc(root, "exp", "run", *sweep.options(common), SHARED)
+        succeeded = dvc(root, "exp", "run", *dvc_queue.options(common), SHARED)
         git(root, "reset", "--hard", "--quiet")
         if succeeded:
             done.touch()
@@ -239,7 +239,7 @@ def run_point(source: Source, name: str, settings: list[str]) -> Iterator[Outcom
     with workspace(source, name) as root:
         succeeded = (
             run_shared(root, source.commit, settings)
-            and dvc(root, "exp", "run", "--name", name, *sweep.options(settings))
+            and dvc(root, "exp", "run", "--name", name, *dvc_queue.options(settings))
             and push(root)
         )
         log = read_log(root, source.remote[1])
@@ -273,7 +273,7 @@ def connect(address: str) -> None:
         ray.init(address, log_to_driver=False, logging_level="ERROR")
     except ConnectionError as error:
         sys.exit(f"error: no Ray cluster at {address}: {str(error).splitlines()[0]}")
-    for module in (sweep, sys.modules[__name__]):
+    for module in (dvc_queue, sys.modules[__name__]):
         ray.cloudpickle.register_pickle_by_value(module)
 
 
@@ -282,7 +282,7 @@ def follow(waiting: dict[ray.ObjectRefGenerator, str], done: int) -> Iterator[tu
     running, failed, total = set(), 0, done + len(waiting)
     with tqdm(total=total, initial=done, desc="sweep", unit="point", smoothing=0) as bar:
         while waiting:
-            for generator in ray.wait([*waiting], timeout=sweep.POLL_SECONDS)[0]:
+            for generator in ray.wait([*waiting], timeout=dvc_queue.POLL_SECONDS)[0]:
                 name = waiting[generator]
                 try:
                     outcome = ray.get(next(generator))
@@ -336,7 +336,7 @@ def run(
                 else:
                     fetch(outcome.experiment, ref_of(commit, name))
     except KeyboardInterrupt:
-        left = sweep.number_of(len(waiting), "point")
+        left = dvc_queue.number_of(len(waiting), "point")
         sys.exit(f"interrupted: {left} left, which the same command again runs")
     finally:
         ray.shutdown()

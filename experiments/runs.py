@@ -19,7 +19,7 @@ from stages.shared.errors import InputError
 
 UNFINISHED = ("Queued", "Running", "Failed")
 INPUTS = ("data/raw/", "stages/")  # runs can be compared that had the same of these
-REVIEWS, VECTORS = artifacts.REVIEWS.as_posix(), artifacts.VECTORS.as_posix()
+TEXTS, VECTORS = artifacts.TEXTS.as_posix(), artifacts.VECTORS.as_posix()
 MOST_LABELS, LONGEST_NAME = 6, 40  # of anybody's names, what is shown
 
 
@@ -119,9 +119,9 @@ def read_data(run: pd.Series) -> dict:
     done = subprocess.run(command, capture_output=True)
     if not done.returncode:
         return json.loads(done.stdout)
-    path = run["download.reviews.path"] or ""
+    path = run["download.texts.path"] or ""
     name = Path(urlsplit(path).path if "://" in path else path).name
-    return {"name": name or run["download.reviews.source"], "labels": [], "train": [], "test": []}
+    return {"name": name or run["download.texts.source"], "labels": [], "train": [], "test": []}
 
 
 def about(data: dict, setting: str | None = None) -> str:

@@ -14,146 +14,17 @@ command again takes from the cache what has finished.
 """
 
 import argparse
-import os
-import re
-import shutil
 import subprocess
 import sys
-import time
-from collections import Counter
-from contextlib import suppress
-from functools import cache
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryFile, mkdtemp
 
-from dvc.config import Config
-from tqdm import tqdm
+from experiments import points
+from experiments.dvc_queue import key_of, run_queue
+from stages.shared.errors import run
 
-# Ray sends this module to nodes as it is: only what is installed there may be imported above.
 SIZE = "train.samples"
-POLL_SECONDS = 5
-STATES = ("Queued", "Running", "Success", "Failed")
-BEFORE_START = "no point was started; dvc queue remove --queued takes out what was queued"
-AFTER_START = (
-    "DVC's workers go on; dvc queue stop --kill ends them, and the same command again takes from"
-    " the cache what has finished"
-)
-
-
-def environment() -> dict[str, str]:
-    """This process's environment, with its interpreter's programs first on PATH."""
-    return os.environ | {
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    }
-
-
-@cache
-def ascii_cache() -> dict[str, str]:
-    """Name DVC's cache by ASCII characters alone: with others DVC can't set up what it queues.
-
-    Returns what to add to the environment. Workers go on with it, so nothing is removed.
-    """
-    command = ["dvc", "cache", "dir"]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True)
-    path = done.stdout.strip()
-    if done.returncode or path.isascii():
-        return {}
-    folder = Path(mkdtemp(prefix="dvc-sweep-"))
-    (folder / "cache").symlink_to(path)
-    with suppress(FileNotFoundError):
-        shutil.copy(Path(Config.get_dir("global")) / Config.CONFIG, folder / Config.CONFIG)
-    own = {"DVC_GLOBAL_CONFIG_DIR": str(folder)}
-    command += ["--global", str(folder / "cache")]
-    subprocess.run(command, env=environment() | own, check=True, stdout=subprocess.DEVNULL)
-    return own
-
-
-def dvc(*arguments: str) -> str:
-    """Run DVC; returns what it prints. Workers of the queue inherit the environment."""
-    own = environment() | ascii_cache()
-    # The queue's workers keep what they were given to write to: the end of a pipe would be theirs.
-    with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
-        status = subprocess.call(["dvc", *arguments], env=own, stdout=out, stderr=err)
-        for file in (out, err):
-            file.seek(0)
-        if status:
-            said = re.findall("ERROR: (.+)", text := err.read()) or text.split("\n")[-2:]
-            sys.exit(f"error: dvc {arguments[0]}: {' '.join(said[0].split())}"[:300])
-        return out.read()
-
-
-def key_of(setting: str) -> str:
-    """Name the parameter that a `--set-param` sets."""
-    return setting.partition("=")[0].lstrip("+")
-
-
-def options(values: list[str]) -> list[str]:
-    """Write values of parameters as options of `dvc exp run`."""
-    return [*chain.from_iterable(("--set-param", value) for value in values)]
-
-
-def queue(values: list[str]) -> str:
-    """Put an experiment with these values of parameters into DVC's queue; returns its name."""
-    said = dvc("exp", "run", "--queue", *options(values))
-    return re.search("Queued experiment '(.+?)'", said)[1]
-
-
-def states() -> dict[str, tuple[str, str]]:
-    """The short id and the state of each experiment of the queue, by its name."""
-    lines = dvc("queue", "status").splitlines()
-    found = (re.match(rf"(\w{{7}})\s+(\S+)\s.*\b({'|'.join(STATES)})\b", line) for line in lines)
-    return {match[2]: (match[1], match[3]) for match in found if match}
-
-
-def wait(names: list[str]) -> dict[str, str]:
-    """Show how many of these experiments have ended until all have; returns failed tasks' ids.
-
-    What was taken out of the queue meanwhile counts as failed.
-    """
-    with tqdm(total=len(names), desc="sweep", unit="point", smoothing=0) as bar:
-        while True:
-            now = states()
-            of = {name: now.get(name, ("", "Failed")) for name in names}
-            count = Counter(state for _, state in of.values())
-            bar.n = count["Success"] + count["Failed"]
-            bar.set_postfix(running=count["Running"], failed=count["Failed"])
-            if bar.n == len(names):
-                return {name: task for name, (task, state) in of.items() if state == "Failed"}
-            time.sleep(POLL_SECONDS)
-
-
-def number_of(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def run_queue(points: list[list[str]], jobs: int) -> list[str | None]:
-    """Run points through DVC's queue, so many at a time; returns their names, None if one failed.
-
-    Says which have failed, and exits with a line if interrupted.
-    """
-    others = [name for name, (_, state) in states().items() if state == "Queued"]
-    if others:
-        print(
-            f"the queue holds {number_of(len(others), 'other experiment')}, which will run too"
-            f" ({', '.join(others[:3])}{', …' * (len(others) > 3)}):"
-            " dvc queue remove --queued takes out what waits",
-            file=sys.stderr,
-        )
-    names, started = [], False
-    try:
-        for values in tqdm(points, desc="queue", unit="point"):
-            names.append(queue(values))
-        started = True
-        dvc("queue", "start", "--jobs", str(jobs))
-        failed = wait(names)
-    except KeyboardInterrupt:
-        sys.exit(f"interrupted: {AFTER_START if started else BEFORE_START}")
-    for name, task in sorted(failed.items()):
-        log = f"dvc queue logs {task} shows why" if task else "it was taken out of the queue"
-        print(f"{task or name} failed: {log}", file=sys.stderr)
-    return [None if name in failed else name for name in names]
 
 
 def positive(text: str) -> int:
@@ -191,13 +62,11 @@ def main() -> None:
     arguments = parse()
     if arguments.ray and not find_spec("ray"):
         sys.exit("error: --ray needs Ray: pip install -r requirements-ray.txt")
-    from experiments import points
-
     setting = points.read_setting(arguments.setting) if arguments.setting else []
     grid, n_refused = points.plan(setting, arguments.set_param)
     axes = {*map(key_of, arguments.set_param), *points.GRID}
     swept = [key for key in points.varying(grid) if key in axes]
-    swept = [key for key in swept if not key.startswith("download.reviews.")]
+    swept = [key for key in swept if not key.startswith("download.texts.")]
     over = arguments.over or next((key for key in (SIZE, *swept) if key in swept), SIZE)
     panels = [key for key in (*arguments.panel.split(","), *swept) if key and key != over]
     points.check_keys(grid[0], [over, *panels])
@@ -217,6 +86,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from stages.shared.errors import run
-
     run(main)

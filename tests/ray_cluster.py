@@ -12,7 +12,7 @@ import psutil
 import pytest
 import yaml
 
-from experiments import sweep
+from experiments import dvc_queue
 from tests.conftest import PATIENCE, PROJECT, edit_params
 
 POINTS = "train.samples=20,30"
@@ -138,7 +138,7 @@ def start(machines, tmp_path) -> Iterator[Callable[..., subprocess.Popen]]:
         command = [sys.executable, "-m", "experiments.sweep", *given]
         process = subprocess.Popen(
             [*command, "--ray", machines.cluster.address, "--memory", "0.1"],
-            cwd=root, env=sweep.environment() | {"DVC_NO_ANALYTICS": "1"}, text=True,
+            cwd=root, env=dvc_queue.environment() | {"DVC_NO_ANALYTICS": "1"}, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         started.append(process)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from experiments import sweep
+from experiments import dvc_queue
 from tests.conftest import edit_params
 from tests.ray_cluster import assert_every_point_once, finish, take, wait_for
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from experiments import ablation, points, sweep
+from experiments import ablation, dvc_queue, points
 from stages.shared.errors import InputError
 from tests.conftest import PROJECT, edit_params
 
@@ -283,7 +283,9 @@ def test_a_clone_below_any_folder_runs_all_that_there_is(imdb, make_project, run
 
 def wait_for_queue(root: Path, run) -> None:
     """Wait until the queue of a project is empty."""
-    while any(state in run(root, "dvc", "queue", "status").stdout for state in sweep.STATES[:2]):
+    while any(
+        state in run(root, "dvc", "queue", "status").stdout for state in dvc_queue.STATES[:2]
+    ):
         pass
 
 
@@ -306,7 +308,7 @@ def test_a_single_point_prints_its_result(project, run):
 def test_an_interrupted_sweep_leaves_its_points_in_the_queue(project, run):
     process = subprocess.Popen(
         [sys.executable, "-m", "experiments.sweep", "-S", "train.samples=20,30"],
-        cwd=project, env=sweep.environment() | {"DVC_NO_ANALYTICS": "1"},
+        cwd=project, env=dvc_queue.environment() | {"DVC_NO_ANALYTICS": "1"},
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     while "Running" not in run(project, "dvc", "queue", "status").stdout:

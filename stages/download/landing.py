@@ -27,7 +27,8 @@ NOT_UTF8 = "\ufffd"  # what stands where bytes were not UTF-8
 def local_copy(key: str, source: Source) -> Path | None:
     """Find what a source names: fetch it if it is a URL, and check its SHA-256 where one is given.
 
-    `key` is its place below `download`. Raises InputError if there is nothing, or something else than `sha256` asks for.
+    `key` is its place below `download`. Raises InputError if there is nothing, or something else
+    than `sha256` asks for.
     """
     if source.location is None:
         return None

@@ -44,8 +44,8 @@ def disagreements(
 ) -> pd.DataFrame:
     """Find the texts on which `learned` and another disagree most, `n_each` of each kind at most.
 
-    `name` is the other's. Returns kind, row (of the split), label, learned, other: the latter two are means
-    over the repeats.
+    `name` is the other's. Returns kind, row (of the split), label, learned, other: the latter two
+    are means over the repeats.
     """
     table = pd.DataFrame(
         {

@@ -63,7 +63,8 @@ def comparison(
 ) -> None:
     """Draw the test accuracy of every repeat by variant, lines joining what was paired.
 
-    scores: variant, repeat, accuracy; `majority` is the accuracy of always predicting one label; `data` says what was compared on.
+    scores: variant, repeat, accuracy; `majority` is the accuracy of always predicting one label;
+    `data` says what was compared on.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.4), layout="constrained")
     accuracy = scores.pivot(index="repeat", columns="variant", values="accuracy")

@@ -19,11 +19,15 @@ def plain(text: str) -> str:
 
 
 def table(rows: list[dict[str, str]], left: int = 1) -> str:
-    """Write rows of Markdown as a table; all but the first `left` columns stand to the right."""
+    """Write rows as a table of Markdown, whose header are the keys of the first."""
     header = list(rows[0])
+    return lines_of(header, [[row.get(key, "") for key in header] for row in rows], left)
+
+
+def lines_of(header: list[str], rows: list[list[str]], left: int = 1) -> str:
+    """Write a table of Markdown; all but the first `left` columns are aligned to the right."""
     rules = ["---" if column < left else "--:" for column in range(len(header))]
-    lines = [header, rules, *([row.get(key, "") for key in header] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in (header, rules, *rows))
 
 
 def picture(name: str, description: str) -> str:

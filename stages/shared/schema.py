@@ -118,8 +118,8 @@ class TextSource(Source):
         description="the label that becomes 1; null: the larger of the two"
     )
     duplicates: Literal["keep", "drop"] = Field(
-        description="of texts that are equal but for case and white space: `keep` all, or `drop` all"
-        " but one, and all of a text that has two labels"
+        description="of texts that are equal but for case and white space: `keep` all, or `drop`"
+        " all but one, and all of a text that has two labels"
     )
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
         description="share of the texts that is held out to test on"

@@ -68,7 +68,7 @@ def with_rate(variables: list[tf.Tensor], rate: float) -> list[tf.Tensor]:
 
 
 def over(data: dict[str, tf.Tensor], step: Callable, start: object) -> object:
-    """Call `step(i, batch, now)` for each batch of `data` in turn; returns what the last one did."""
+    """Call `step(i, batch, now)` for each batch of `data` in turn; returns what the last gave."""
     n_batches = data["labels"].shape[0]
     return tf.while_loop(
         lambda i, _: i < n_batches,

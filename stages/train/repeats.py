@@ -1,4 +1,4 @@
-"""One repeat of a variant: what it is trained on, how its learning rate goes, when it is given up."""
+"""One repeat of a variant: what it is trained on, its learning rates, when it has diverged."""
 
 import math
 from collections.abc import Callable, Iterator
