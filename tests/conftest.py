@@ -13,6 +13,8 @@ import pyarrow as pa
 import pytest
 import yaml
 
+from stages.download import texts
+
 pytest.register_assert_rewrite("tests.ray_cluster")
 
 PROJECT = Path(__file__).parents[1]
@@ -30,7 +32,7 @@ def project() -> Path:
 @pytest.fixture(scope="session")
 def imdb() -> pa.Table:
     """The reviews of the default run: split, label, text."""
-    return reviews.imdb_package()
+    return texts.imdb_package()
 
 
 @pytest.fixture(scope="session")
@@ -108,10 +110,10 @@ def make_project(aclimdb, glove) -> Callable[[Path], Path]:
                 shutil.copy(source, target)
         edit_params(
             root,
-            download__reviews__source="aclimdb",
-            download__reviews__path=str(aclimdb),
-            download__vectors__source="glove-text",
-            download__vectors__path=str(glove),
+            download__texts__source="aclimdb",
+            download__texts__path=str(aclimdb),
+            download__vectors__glove__source="glove-text",
+            download__vectors__glove__path=str(glove),
             tokenize__num_words=500,
             tokenize__maxlen=20,
             embed__random__dim=8,

@@ -47,7 +47,7 @@ def test_dvc_sees_what_was_changed_in_data_and_restores_it(copy, run):
     for path in outputs:
         flip(path)
         os.utime(path)
-    stages = {"download@reviews", "download@vectors", "tokenize", "embed", "evaluate"}
+    stages = {"download", "vectors@glove", "tokenize", "embed", "evaluate"}
     trained = {f"train@{variant}" for variant in ("learned", "pretrained", "finetuned")}
     assert changed_stages(run, copy) == stages | trained
     run(copy, "dvc", "repro")
@@ -85,7 +85,7 @@ def test_what_a_damaged_cache_hands_out_is_refused_and_how_it_is_mended_is_said(
 def test_what_turned_over_in_data_alone_is_refused_and_comes_back_from_the_cache(copy, run):
     before = content(copy)
     run(copy, "dvc", "status")  # in this folder, it sees the files for the first time
-    flip(copy / "data/raw/reviews.parquet")
+    flip(copy / "data/raw/texts.parquet")
     assert "up to date" in run(copy, "dvc", "status").stdout  # DVC goes by size and time
     edit_params(copy, tokenize__maxlen=10)
     mend = refusal(run, copy, "tokenize")

@@ -18,10 +18,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from stages.download import labelled
+from stages.download import labelled, texts
+from stages.download.__main__ import main
 from stages.download.packages import packaged_file
 from stages.shared.errors import InputError
-from tests import test_reviews, test_tables, test_vectors
+from stages.shared.errors import run as run_main
+from tests import test_tables, test_texts, test_vectors
 from tests.conftest import PROJECT, edit_params
 
 SHARED = PROJECT.parent / "shared/data/aclImdb.tar.gz"
@@ -60,23 +62,23 @@ def test_the_package_gives_the_last_fifth_of_each_label_to_test(imdb):
         ("test", 0): 2_500,
         ("test", 1): 2_500,
     }
-    assert list(reviews.block_split(np.array([0, 1, 0, 1, 0, 0, 0]))) == ["train"] * 6 + ["test"]
+    assert list(texts.block_split(np.array([0, 1, 0, 1, 0, 0, 0]))) == ["train"] * 6 + ["test"]
 
 
 @pytest.fixture
 def landed(make_project, tmp_path, monkeypatch):
-    """A small project, in which reviews and vectors have landed, as the working directory."""
+    """A small project, in which texts and vectors have landed, as the working directory."""
     root = make_project(tmp_path / "project")
     monkeypatch.chdir(root)
-    for what in ("reviews", "vectors"):
+    for what in ("texts", "vectors"):
         land(what, monkeypatch)
     return root
 
 
 def land(what: str, monkeypatch) -> None:
     """Run the stage in this process."""
-    monkeypatch.setattr(sys, "argv", ["download", what])
-    errors.run(download.main)
+    monkeypatch.setattr(sys, "argv", ["download", *NAMES[what]])
+    run_main(main)
 
 
 def contents(root: Path) -> dict[str, bytes]:
@@ -92,6 +94,8 @@ def hostile_tar(path: Path, *members: tuple[str, bytes]) -> None:
             tar.addfile(info, io.BytesIO(content))
 
 
+NAMES = {"texts": [], "vectors": ["glove"]}  # what the stage calls them
+KEYS = {"texts": "download__texts", "vectors": "download__vectors__glove"}
 REVIEW = "aclImdb/train/pos/1_9.txt"
 HOSTILE = {
     "outside": (
@@ -107,7 +111,7 @@ HOSTILE = {
     ),
     "no archive": ("aclimdb", lambda path: path.write_text("text,label"), "can't be read"),
     "no pickle": ("keras-imdb", lambda path: path.write_bytes(b"PK"), "can't be read"),
-    "no reviews": ("table", lambda path: path.write_text("text,label\n"), "has no reviews"),
+    "no reviews": ("table", lambda path: path.write_text("text,label\n"), "has no texts"),
     "one label": ("table", lambda path: path.write_text("text,label\na,1\n"), "has 1 label "),
     "no label": ("table", lambda path: path.write_text("text,label\na,1\nb,\n"), "has no label"),
     "two columns": (
@@ -140,12 +144,10 @@ def test_hostile_and_broken_input_is_one_line_and_leaves_everything_as_it_was(
     landed, tmp_path, monkeypatch, fault
 ):
     source, make, said = HOSTILE[fault]
-    what = "vectors" if source in ("glove-text", "word2vec", "fasttext") else "reviews"
+    what = "vectors" if source in ("glove-text", "word2vec", "fasttext") else "texts"
     path = tmp_path / ("input.csv.gz" if fault == "bomb of rows" else "input.csv")
     make(path)
-    edit_params(
-        landed, **{f"download__{what}__source": source, f"download__{what}__path": str(path)}
-    )
+    edit_params(landed, **{f"{KEYS[what]}__source": source, f"{KEYS[what]}__path": str(path)})
     before = contents(landed)
     with pytest.raises(SystemExit) as caught:
         land(what, monkeypatch)
@@ -158,10 +160,14 @@ def test_hostile_and_broken_input_is_one_line_and_leaves_everything_as_it_was(
 @pytest.mark.parametrize(
     ("what", "changes", "said"),
     [
-        ("vectors", {"download__vectors__path": "nowhere"}, "vectors.path: there is no nowhere"),
-        ("reviews", {"download__reviews__path": "nowhere"}, "reviews.path: there is no nowhere"),
-        ("vectors", {"download__vectors__sha256": "0" * 64}, "has SHA-256 "),
-        ("reviews", {"train__samples": -1}, "train.samples is -1"),
+        (
+            "vectors",
+            {"download__vectors__glove__path": "nowhere"},
+            "vectors.glove.path: there is no nowhere",
+        ),
+        ("texts", {"download__texts__path": "nowhere"}, "texts.path: there is no nowhere"),
+        ("vectors", {"download__vectors__glove__sha256": "0" * 64}, "has SHA-256 "),
+        ("texts", {"train__samples": -1}, "train.samples is -1"),
     ],
 )
 def test_a_stage_that_is_refused_says_one_line_and_leaves_nothing(
@@ -169,14 +175,14 @@ def test_a_stage_that_is_refused_says_one_line_and_leaves_nothing(
 ):
     root = make_project(tmp_path)
     edit_params(root, **changes)
-    done = run(root, "python", "-m", "stages.download", what, check=False)
+    done = run(root, "python", "-m", "stages.download", *NAMES[what], check=False)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert said in done.stderr
     assert [path.name for path in (root / "data").rglob("*") if path.is_file()] == [".gitignore"]
 
 
-def test_reviews_and_vectors_land_from_urls_and_a_changed_file_is_noticed(
+def test_texts_and_vectors_land_from_urls_and_a_changed_file_is_noticed(
     landed, aclimdb, glove, tmp_path, monkeypatch
 ):
     before = contents(landed)
@@ -188,11 +194,11 @@ def test_reviews_and_vectors_land_from_urls_and_a_changed_file_is_noticed(
     with serving(tmp_path) as site:
         edit_params(
             landed,
-            download__reviews__path=f"{site}/aclImdb.tar.gz",
-            download__vectors__path=f"{site}/glove.zip",
-            download__vectors__dim=8,
+            download__texts__path=f"{site}/aclImdb.tar.gz",
+            download__vectors__glove__path=f"{site}/glove.zip",
+            download__vectors__glove__dim=8,
         )
-        for what in ("reviews", "vectors"):
+        for what in ("texts", "vectors"):
             land(what, monkeypatch)
         after = contents(landed)
         assert before.items() <= after.items()
@@ -214,7 +220,7 @@ def test_reviews_and_vectors_land_from_urls_and_a_changed_file_is_noticed(
         ("table", lambda path: test_tables.write(path / "a.csv", test_tables.a_frame()), 20),
         ("folder", lambda path: path, 260),
         ("aclimdb", lambda path: path, 260),
-        ("keras-imdb", lambda path: test_reviews.save_npz(path / "a.npz", test_reviews.INDICES), 8),
+        ("keras-imdb", lambda path: test_texts.save_npz(path / "a.npz", test_texts.INDICES), 8),
         ("glove-text", lambda path: written(path, test_vectors.text()), 7),
         ("word2vec", lambda path: written(path, test_vectors.binary()), 7),
         ("fasttext", lambda path: written(path, gzip.compress(test_vectors.text("7 4\n"))), 7),
@@ -223,18 +229,17 @@ def test_reviews_and_vectors_land_from_urls_and_a_changed_file_is_noticed(
 def test_every_source_lands_from_parameters_alone(
     landed, aclimdb, tmp_path, monkeypatch, capsys, source, make, what
 ):
-    what_of = "reviews" if source in reviews.SOURCES else "vectors"
+    what_of = "texts" if source in texts.SOURCES else "vectors"
     path = make(shutil.copytree(aclimdb, tmp_path / "input"))
-    edit_params(
-        landed, **{f"download__{what_of}__source": source, f"download__{what_of}__path": str(path)}
-    )
+    key = KEYS[what_of]
+    edit_params(landed, **{f"{key}__source": source, f"{key}__path": str(path)})
     land(what_of, monkeypatch)
-    if what_of == "reviews":
-        table = pq.read_table("data/raw/reviews.parquet")
+    if what_of == "texts":
+        table = pq.read_table("data/raw/texts.parquet")
         assert table.schema.equals(labelled.SCHEMA)
         assert table.num_rows == what
     else:
-        assert np.load("data/raw/vectors/matrix.npy").shape == (what, 4)
+        assert np.load("data/raw/vectors/glove/matrix.npy").shape == (what, 4)
 
 
 def written(folder: Path, content: bytes) -> Path:
@@ -249,24 +254,24 @@ def test_what_is_odd_but_readable_is_counted_and_said(landed, tmp_path, monkeypa
     )
     edit_params(
         landed,
-        download__reviews__source="table",
-        download__reviews__path=str(tmp_path / "a.csv"),
-        download__vectors__path=str(written(tmp_path, b"a 1 2\nb 0 0\n")),
+        download__texts__source="table",
+        download__texts__path=str(tmp_path / "a.csv"),
+        download__vectors__glove__path=str(written(tmp_path, b"a 1 2\nb 0 0\n")),
     )
-    for what in ("reviews", "vectors"):
+    for what in ("texts", "vectors"):
         land(what, monkeypatch)
     said = capsys.readouterr().out
-    assert "with U+FFFD, for what is not UTF-8: 1 review; if the file is in another" in said
-    assert "empty: 1 review\n" in said
+    assert "with U+FFFD, for what is not UTF-8: 1 text; if the file is in another" in said
+    assert "empty: 1 text\n" in said
     assert "zero: 1 vector\n" in said
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the official archive is not here")
 def test_the_official_archive_lands_over_http(landed, monkeypatch):
     with serving(SHARED.parent) as site:
-        edit_params(landed, download__reviews__path=f"{site}/{SHARED.name}")
-        land("reviews", monkeypatch)
-    table = pq.read_table("data/raw/reviews.parquet")
+        edit_params(landed, download__texts__path=f"{site}/{SHARED.name}")
+        land("texts", monkeypatch)
+    table = pq.read_table("data/raw/texts.parquet")
     assert table.group_by(["split", "label"]).aggregate([([], "count_all")]).num_rows == 4
     assert 49_990 <= table.num_rows <= 50_000
 
@@ -284,8 +289,8 @@ def serving(folder: Path):
 def test_an_interrupted_landing_leaves_no_half_written_output(make_project, run, tmp_path):
     root = make_project(tmp_path)
     (root / "vectors.txt").write_text("a 1 2\n" * 100_000 + "b 1\n")
-    edit_params(root, download__vectors__path="vectors.txt")
-    done = run(root, "python", "-m", "stages.download", "vectors", check=False)
+    edit_params(root, download__vectors__glove__path="vectors.txt")
+    done = run(root, "python", "-m", "stages.download", "glove", check=False)
     assert done.returncode == 1
     assert "vectors.txt, line 100001" in done.stderr
     assert list((root / "data/raw").iterdir()) == []

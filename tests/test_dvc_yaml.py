@@ -12,8 +12,8 @@ from stages.shared import params
 
 STAGES = Path(__file__).parents[1] / "stages"
 COMMANDS = [
-    ("download@reviews", "download", ["reviews"]),
-    ("download@vectors", "download", ["vectors"]),
+    ("download", "download", ["reviews"]),
+    ("vectors@glove", "download", ["vectors"]),
     ("tokenize", "tokenize_pad", []),
     ("embed", "build_embedding", []),
     ("train@learned", "train", ["learned"]),

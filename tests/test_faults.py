@@ -17,8 +17,8 @@ from tests.conftest import PROJECT, edit_params
 from tests.test_pipeline import content, ran
 
 MODULES = {  # of DVC's stages
-    "download@reviews": "download",
-    "download@vectors": "download",
+    "download": "download",
+    "vectors@glove": "download",
     "tokenize": "tokenize_pad",
     "embed": "build_embedding",
     "train@learned": "train",
@@ -187,7 +187,7 @@ def test_a_stage_that_is_interrupted_says_so_and_leaves_nothing(
 @each_stage
 def test_memory_that_runs_out_is_said_in_one_line(project, run, stage, disturb, monkeypatch):
     before = content(project)
-    first = {"download@reviews": "reviews.parquet", "download@vectors": "vectors"}
+    first = {"download": "reviews.parquet", "vectors@glove": "vectors"}
     first |= {"tokenize": "train", "embed": "random.npy"}
     first |= {"train@learned": "repeat_0.csv", "evaluate": "test.parquet"}
     output = (first[stage] + ".partial", "with_name")
@@ -221,8 +221,8 @@ def test_where_native_code_gives_up_for_want_of_memory_dvc_says_so_and_mends_it(
 @pytest.mark.parametrize(
     ("stage", "opened", "path"),
     [
-        ("tokenize", "train.partial/labels.npy", "data/raw/reviews.parquet"),
-        ("embed", "words.txt", "data/raw/vectors/matrix.npy"),
+        ("tokenize", "train.partial/labels.npy", "data/raw/texts.parquet"),
+        ("embed", "words.txt", "data/raw/vectors/glove/matrix.npy"),
         ("train@learned", "random.npy", "data/sequences/train/labels.npy"),
         ("evaluate", "coverage.json", "data/models/finetuned/repeat_1.weights.h5"),
     ],

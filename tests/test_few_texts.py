@@ -30,7 +30,7 @@ def on_texts(sentences, run, tmp_path):
             copy(PROJECT / name, tmp_path / name)
         sentences.sample(n_texts, random_state=0).to_csv(tmp_path / "mine.csv", index=False)
         content = yaml.safe_load((PROJECT / "params.yaml").read_text())
-        content["download"]["reviews"] |= {"source": "table", "path": "mine.csv"}
+        content["download"]["texts"] |= {"source": "table", "path": "mine.csv"}
         for section, values in setting.items():
             for key, value in values.items():
                 old = content[section].get(key)

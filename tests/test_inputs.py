@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from stages.download import landing
 from stages.download.tables import TABLE_SUFFIXES
 from stages.shared import params
 from stages.shared.errors import InputError
@@ -18,11 +19,13 @@ VECTORS = (".vec", ".bin", ".zip", ".txt")
 
 
 def land(path: Path) -> int:
-    """Land a file as `download` would; returns how many reviews or words there are."""
+    """Land a file as `download` would; returns how many texts or words there are."""
     if path.is_file() and path.suffix in VECTORS:
-        of = params.load(PROJECT / "params.yaml").download.vectors
-        download.land_vectors(of.model_copy(update={"source": "word2vec", "path": str(path)}))
-        return len(Path("data/raw/vectors/words.txt").read_bytes().split(b"\n")) - 1
+        of = params.load(PROJECT / "params.yaml").download.vectors["glove"]
+        landing.land_vectors(
+            "glove", of.model_copy(update={"source": "word2vec", "path": str(path)})
+        )
+        return len(Path("data/raw/vectors/glove/words.txt").read_bytes().split(b"\n")) - 1
     if path.is_file():
         assert path.suffix in TABLE_SUFFIXES
         kind = "table"
@@ -30,8 +33,8 @@ def land(path: Path) -> int:
         kind, path = "keras-imdb", next(path.glob("*.npz"))
     else:
         kind = "folder"
-    download.land_reviews(source(kind, path=str(path), test_fraction=0.4))
-    return pq.read_metadata("data/raw/reviews.parquet").num_rows
+    landing.land_texts(source(kind, path=str(path), test_fraction=0.4))
+    return pq.read_metadata("data/raw/texts.parquet").num_rows
 
 
 @pytest.mark.skipif(not INPUTS.is_dir(), reason="these files are not here")
@@ -51,7 +54,7 @@ def test_every_awkward_file_lands_right_or_is_refused_in_one_line(tmp_path, monk
     assert {"zip_with_readme_txt.zip", "phrase_ending_in_a_number.vec"} <= landed
     assert fate["word2vec_binary_with_a_phrase.bin"] == 4
     assert fate["folder_with_AppleDouble_and_upper_case_TXT"] == 24
-    assert "no review of label" in fate["folder_where_a_folder_ends_in_txt"]  # two equal texts each
+    assert "no text of label" in fate["folder_where_a_folder_ends_in_txt"]  # two equal texts each
     assert fate["keras_imdb_padded"] == 8  # four in each split, one of them empty
     assert "encrypted" in fate["zip_encrypted.zip"]
     assert "unpack" in fate["zip_deflate64_as_windows_explorer.zip"]

@@ -7,7 +7,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from stages.download import equal_texts
+from stages.download import equal_texts, landing, texts
 from stages.download.labelled import labelled, with_labels
 from stages.shared.errors import InputError
 from tests.test_tables import source
@@ -65,14 +65,14 @@ def test_the_positive_label_is_found_however_it_is_written(labels, positive, one
 @pytest.mark.parametrize(
     ("labels", "said"),
     [
-        (["a", "b", None, "", "  ", float("nan")], "4 of 6 reviews have no label, .* review 3$"),
-        (["a", ""], "1 of 2 reviews has no label"),
-        ([["a"], ["b"]], "download.reviews.label: a text has several labels"),
+        (["a", "b", None, "", "  ", float("nan")], "4 of 6 texts have no label, .* text 3$"),
+        (["a", ""], "1 of 2 texts has no label"),
+        ([["a"], ["b"]], "download.texts.label: a text has several labels"),
         ([{"a": 1}, "b"], "a text has several labels"),
         (list("abcdefg"), r"has 7 labels \('a' \(1\), .*, …\), but should have two"),
         (["x" * 999, "y", "z"], "has 3 labels"),
         (["a"], r"has 1 label \('a' \(1\)\), but should have two"),
-        (["a", "b"], "no review of label .* in the .* split"),
+        (["a", "b"], "no text of label .* in the .* split"),
     ],
 )
 def test_labels_that_will_not_do_are_refused_in_one_short_line(labels, said):
@@ -86,19 +86,19 @@ def test_splits_may_have_other_names_and_a_validation_split_is_trained_on(capsys
     splits = ["Training", "TEST ", "valid", "dev"] * 2
     found = table(["a", "b", "b", "a", "b", "a", "a", "b"], splits=splits)
     assert found["split"].to_pylist() == ["train"] * 6 + ["test"] * 2
-    assert "the validation split, 4 reviews, joins the train split" in capsys.readouterr().out
+    assert "the validation split, 4 texts, joins the train split" in capsys.readouterr().out
     found = table(["a", "a", "b", "b"], splits=["train", "validation"] * 2)
     assert found["split"].to_pylist() == ["train"] * 2 + ["test"] * 2
-    assert "the validation split, 2 reviews, is the test split" in capsys.readouterr().out
+    assert "the validation split, 2 texts, is the test split" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("splits", "said"),
     [
         (["train", "test", "holdout", "test"], "split 'holdout', but should be train or test"),
-        (["train", "test", None, " "], "2 reviews without a split, the first of them review 3"),
-        (["train"] * 4, "all reviews are of the split 'train'"),
-        (["test"] * 4, "all reviews are of the split 'test'"),
+        (["train", "test", None, " "], "2 texts without a split, the first of them text 3"),
+        (["train"] * 4, "all texts are of the split 'train'"),
+        (["test"] * 4, "all texts are of the split 'test'"),
     ],
 )
 def test_splits_that_will_not_do_are_refused(splits, said):
@@ -153,8 +153,8 @@ def landed(monkeypatch):
         ),
         ["neg", "pos"],
     )
-    monkeypatch.setitem(download.reviews.SOURCES, "imdb-package", lambda path, of: rows)
-    return lambda **changes: download.read_reviews(source("imdb-package", **changes))
+    monkeypatch.setitem(texts.SOURCES, "imdb-package", lambda path, of: rows)
+    return lambda **changes: landing.read_texts(source("imdb-package", **changes))
 
 
 def test_equal_texts_of_given_splits_are_counted_and_may_be_dropped(landed, capsys):
@@ -162,15 +162,15 @@ def test_equal_texts_of_given_splits_are_counted_and_may_be_dropped(landed, caps
     assert kept.num_rows == len(ROWS)
     # one, two and four are in both; three and four have both labels.
     assert json.loads(kept.schema.metadata[b"equal_texts"]) == {"test_in_train": 3, "two_labels": 2}
-    said = "\n".join(download.described(kept))
+    said = "\n".join(landing.described(kept))
     assert "label 0 is neg, label 1 is pos" in said
-    assert "train split: 6 reviews (2 neg, 4 pos)" in said
-    assert "test split: 4 reviews (3 neg, 1 pos)" in said
-    assert "in train too, but for capitals and white space: 3 test reviews; download.rev" in said
+    assert "train split: 6 texts (2 neg, 4 pos)" in said
+    assert "test split: 4 texts (3 neg, 1 pos)" in said
+    assert "in train too, but for capitals and white space: 3 test texts; download.text" in said
     assert "with both labels: 2 texts" in said
-    with pytest.raises(InputError, match="no review of label 'neg' in the train split"):
+    with pytest.raises(InputError, match="no text of label 'neg' in the train split"):
         landed(duplicates="drop")
-    assert "6 reviews dropped" in capsys.readouterr().out
+    assert "6 texts dropped" in capsys.readouterr().out
 
 
 def test_of_equal_texts_the_test_splits_stays_and_none_of_two_labels():
@@ -187,7 +187,7 @@ def test_a_relative_path_is_found_from_an_experiments_own_folder(tmp_path, monke
     own = tmp_path / ".dvc/tmp/exps/standalone/tmp1"
     own.mkdir(parents=True)
     monkeypatch.chdir(own)
-    found = download.local_copy("reviews", source(path="inputs/mine.csv"))
+    found = landing.local_copy("texts", source(path="inputs/mine.csv"))
     assert found == tmp_path / "inputs/mine.csv"
     with pytest.raises(InputError, match=rf"no inputs/x.csv, looked for at {tmp_path}/inputs/x"):
-        download.local_copy("reviews", source(path="inputs/x.csv"))
+        landing.local_copy("texts", source(path="inputs/x.csv"))

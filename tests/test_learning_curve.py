@@ -17,7 +17,7 @@ def run(name, samples, head="flatten", gap=0.1, half=0.05, seed=0, **others):
     """A row as dvc.api.exp_show gives it."""
     return {
         "Experiment": name, "rev": f"rev-{name}", "seed": seed, "train.samples": samples,
-        "train.repeats": 5, "model.head": head, "data/raw/reviews.parquet": "a",
+        "train.repeats": 5, "model.head": head, "data/raw/texts.parquet": "a",
         "learned.accuracy": 0.6, "learned.accuracy_std": 0.01,
         "pretrained.accuracy": 0.6 + gap, "pretrained.accuracy_std": 0.02,
         "gap.pretrained-learned.accuracy": gap,
@@ -32,7 +32,7 @@ def test_only_runs_that_differ_in_what_was_swept_are_joined_and_others_are_named
     rows = [run(f"r{n}{head}", n, head) for n in (100, 200) for head in ("flatten", "mean")]
     rows += [
         run("seeded", 400, seed=1),
-        run("other", 400, **{"data/raw/reviews.parquet": "b"}),
+        run("other", 400, **{"data/raw/texts.parquet": "b"}),
         run("unfinished", 800, **{"gap.pretrained-learned.accuracy": "None"}),
         run("twice", 100),
         run("failed", 800, State="Failed"),
@@ -43,7 +43,7 @@ def test_only_runs_that_differ_in_what_was_swept_are_joined_and_others_are_named
     assert largest["Experiment"].tolist() == ["r100flatten", "r200flatten", "r100mean", "r200mean"]
     assert [*runs.left_out(largest, others, SWEPT, PANELS)] == [
         "seeded is left out: another seed",
-        "other is left out: another data/raw/reviews.parquet",
+        "other is left out: another data/raw/texts.parquet",
     ]
 
 
@@ -62,11 +62,11 @@ def test_without_a_finished_run_it_says_so():
 
 
 def test_other_vectors_are_compared_where_they_were_swept():
-    dims = {"download.vectors.dim": 50, "data/raw/vectors": "x"}
+    dims = {"download.vectors.glove.dim": 50, "data/raw/vectors": "x"}
     rows = [run("a", 100, **dims), run("b", 100, **{key: 2 * dims[key] for key in dims})]
     found = [
         runs.groups(runs.collect(rows, [], SWEPT, panels), SWEPT, panels)
-        for panels in (["download.vectors.dim"], PANELS)
+        for panels in (["download.vectors.glove.dim"], PANELS)
     ]
     assert [len(groups) for groups in found] == [1, 2]
 
@@ -200,7 +200,7 @@ def test_the_figure_and_the_report_show_every_panel_and_name_the_data(tmp_path):
         ("train.word_dropout", [0.0, 0.25, 0.5], "wins below 0.1251, learned wins above 0.375"),
         ("model.head", ["conv", "flatten", "mean"], "wins at conv, learned wins at mean, else"),
         ("variants.pretrained.trainable", [False, True], "wins at false, learned wins at true."),
-        ("download.vectors.vocabulary_limit", [None, 10], "wins at null."),
+        ("download.vectors.glove.vocabulary_limit", [None, 10], "wins at null."),
     ],
 )
 def test_any_parameter_can_be_swept(tmp_path, swept, values, said):

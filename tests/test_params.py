@@ -135,8 +135,12 @@ def test_the_default_parameters_are_valid(project):
         ("variants.learned.vectors", "domain", "but embed has no domain: add {dim: 50}"),
         ("tokenize.num_bigrams", 10, "but model.head flatten reads words in order"),
         ("train.word_dropout", 1, "train.word_dropout is 1, but should be less than 1"),
-        ("download.reviews.source", "table", "download.reviews: source table needs a path"),
-        ("download.vectors.path", "x.txt", "download.vectors: source glove-package takes no path"),
+        ("download.texts.source", "table", "download.texts: source table needs a path"),
+        (
+            "download.vectors.glove.path",
+            "x.txt",
+            "download.vectors: source glove-package takes no path",
+        ),
     ],
 )
 def test_an_impossible_value_is_named_in_one_line(edited, key, value, said):
@@ -163,7 +167,7 @@ def test_a_learning_rate_may_be_written_as_dvc_accepts_it(edited):
 def test_a_label_is_read_as_yaml_1_2_which_dvc_writes(tmp_path, written, read):
     path = tmp_path / "params.yaml"
     path.write_text(PARAMS.read_text().replace("positive: null", f"positive: {written}"))
-    found = params.load(path).download.reviews.positive
+    found = params.load(path).download.texts.positive
     assert (found, type(found)) in ((read, type(read)), (read, float))
 
 

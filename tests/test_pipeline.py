@@ -190,14 +190,14 @@ for path in map(Path, inputs.split(",")):
 @pytest.mark.parametrize(
     ("module", "arguments", "inputs"),
     [
-        ("tokenize_pad", [], ["data/raw/reviews.parquet"]),
+        ("tokenize_pad", [], ["data/raw/texts.parquet"]),
         (
             "build_embedding",
             [],
             [
                 "data/sequences/vocabulary.parquet",
-                "data/raw/vectors/words.txt",
-                "data/raw/vectors/matrix.npy",
+                "data/raw/vectors/glove/words.txt",
+                "data/raw/vectors/glove/matrix.npy",
             ],
         ),
         (
@@ -216,7 +216,7 @@ for path in map(Path, inputs.split(",")):
                 "data/embeddings/random.npy",
                 "data/models/learned/repeat_0.weights.h5",
                 "data/models/finetuned/repeat_1.weights.h5",
-                "data/raw/reviews.parquet",
+                "data/raw/texts.parquet",
                 "data/sequences/test/labels.npy",
                 "data/sequences/test/sequences.npy",
                 "data/sequences/train/labels.npy",

@@ -101,7 +101,7 @@ def test_a_remote_that_is_away_is_waited_for(machines, mine, start, run, expecte
 
 
 def test_an_interrupted_sweep_goes_on_with_what_is_missing(machines, mine, start, run, expected):
-    points = ["train.samples=20,30", "download.vectors.dim=null,9"]  # the file's are of 8
+    points = ["train.samples=20,30", "download.vectors.glove.dim=null,9"]  # the file's are of 8
     sweeping = start(mine, *points)
     wait_for(lambda: results(run, mine))
     sweeping.send_signal(signal.SIGINT)
@@ -112,5 +112,5 @@ def test_an_interrupted_sweep_goes_on_with_what_is_missing(machines, mine, start
     _, err = finish(start(mine, *points), status=1)
     assert "4/4" in err
     assert "failed=2" in err
-    assert "download.vectors.dim" in err
+    assert "download.vectors.glove.dim" in err
     assert_every_point_once(run, mine, expected)

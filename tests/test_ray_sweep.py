@@ -7,7 +7,6 @@ import time
 
 import pytest
 
-from experiments import dvc_queue
 from tests.conftest import edit_params
 from tests.ray_cluster import assert_every_point_once, finish, take, wait_for
 
@@ -34,7 +33,7 @@ def test_points_are_those_of_the_queue_and_what_they_share_runs_once_on_a_node(
     assert "2/2" in err
     assert "Over train.samples, " in out
     [ran] = [line for line in out.splitlines() if " ran " in line]
-    once = {"download@reviews 1", "download@vectors 1", "tokenize 1", "embed 1"}
+    once = {"download 1", "vectors@glove 1", "tokenize 1", "embed 1"}
     assert once <= set(ran.partition(" ran ")[2].split(", "))
     assert "train@learned 2" in ran
     assert_every_point_once(run, mine, expected)
@@ -65,7 +64,7 @@ def test_without_ray_the_option_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.setattr(sys, "argv", ["experiments.sweep", "--ray", "auto"])
     with pytest.raises(SystemExit, match=r"pip install -r requirements-ray\.txt"):
-        sweep.main()
+        dvc_queue.main()
 
 
 def test_what_would_not_run_elsewhere_is_refused_with_a_line(machines, small, start, tmp_path):

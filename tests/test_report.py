@@ -8,8 +8,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from stages.report import page
-from stages.shared import params
+from stages.report.answer import answer, terminal
+from stages.report.html import html
+from stages.report.markdown import plain
+from stages.report.page import markdown
+from stages.shared.schema import Params
 
 DATA = {
     "name": "mine.csv", "labels": ["ham", "spam"], "train": [9_000, 11_000], "test": [2_800, 2_200],
@@ -33,17 +36,20 @@ TABLES = {
         ("pretrained", "learned right, pretrained wrong", 7, 1, 0.81, 0.12, HOSTILE),
         ("pretrained", "pretrained right, learned wrong", 8, 0, 0.77, 0.23, "ends well"),
     ],
-    "pictured": [("good",), ("bad",)],
+    "pictured": [
+        ("learned", "initial", "good", 1, 0.5, 0.25),
+        ("learned", "initial", "bad", 0, 0, 1),
+    ],
     "calibration": [("learned", 0.25, 0.5)],
     "lengths": [("learned", 1, 99, 3000, 0.5), ("pretrained", 1, 99, 3000, 0.625)],
 }
 COLUMNS = {
     "neighbours": ["variant", "matrix", "word", "neighbours"],
     "moved": ["variant", "word", "distance", "before", "after"],
-    "disagreements": ["variant", "kind", "review", "label", "learned", "other", "text"],
-    "pictured": ["word"],
+    "disagreements": ["variant", "kind", "row", "label", "learned", "other", "text"],
+    "pictured": ["variant", "matrix", "word", "label", "x", "y"],
     "calibration": ["variant", "predicted", "positive"],
-    "lengths": ["variant", "words_from", "words_to", "reviews", "accuracy"],
+    "lengths": ["variant", "words_from", "words_to", "texts", "accuracy"],
 }
 
 
@@ -51,7 +57,7 @@ COLUMNS = {
 def settings(project):
     """The project's parameters, with sections or variants changed."""
 
-    def change(variants: dict | None = None, **changes: dict) -> params.Params:
+    def change(variants: dict | None = None, **changes: dict) -> Params:
         content = yaml.safe_load((project / "params.yaml").read_text())
         content["variants"] |= variants or {}
         for key, values in changes.items():
@@ -59,14 +65,15 @@ def settings(project):
             for part in key.split("__"):
                 section = section[part]
             section.update(values)
-        return params.Params.model_validate(content)
+        return Params.model_validate(content)
 
     return change
 
 
 @pytest.fixture
 def coverage(project):
-    return json.loads((project / "metrics/coverage.json").read_text()) | {"warnings": []}
+    glove = json.loads((project / "metrics/coverage.json").read_text())["glove"]
+    return {"glove": glove | {"warnings": []}}
 
 
 @pytest.fixture
@@ -106,13 +113,13 @@ RESULT = evaluation(pretrained=WON, finetuned=UNDECIDED)
 def page(settings, coverage):
     """Writes the page with all tables but those named, or for other parameters."""
 
-    def write(*without: str, of: params.Params | None = None) -> str:
+    def write(*without: str, of: Params | None = None) -> str:
         tables = {
             name: pd.DataFrame(rows, columns=COLUMNS[name])
             for name, rows in TABLES.items()
             if name not in without
         }
-        return report.markdown(of or settings(), RESULT, coverage, DATA, tables)
+        return markdown(of or settings(), RESULT, coverage, DATA, tables)
 
     return write
 
@@ -136,17 +143,17 @@ class Reader(HTMLParser):
 @pytest.mark.parametrize(
     ("pretrained", "finetuned", "expected"),
     [
-        (WON, WON, "**Yes:** with 200 labelled reviews, `pretrained` beats `learned` by 4.2 points "
+        (WON, WON, "**Yes:** with 200 labelled texts, `pretrained` beats `learned` by 4.2 points "
          "of test accuracy (95 % interval 2.6 to 5.8), and `finetuned` beats `learned` by 4.2 "
          "points (2.6 to 5.8). "),
-        (LOST, UNDECIDED, "**No:** with 200 labelled reviews, `pretrained` loses to `learned` by "
-         "2.3 points of test accuracy (95 % interval 1.2 to 3.4), and `finetuned` can't be told "
-         "apart from `learned` (−1.1 to 1.9 points). "),  # noqa: RUF001
-        (UNDECIDED, UNDECIDED, "**Undecided:** with 200 labelled reviews, `pretrained` can't be "
-         "told apart from `learned` (95 % interval −1.1 to 1.9 points of test accuracy), and "  # noqa: RUF001
-         "`finetuned` can't "),
+        (LOST, UNDECIDED, "**No:** with 200 labelled texts, `pretrained` loses to `learned` by "
+         "2.3 points of test accuracy (95 % interval 1.2 to 3.4), and `finetuned` does not differ "
+         "significantly from `learned` (−1.1 to 1.9 points). "),  # noqa: RUF001
+        (UNDECIDED, UNDECIDED, "**Undecided:** with 200 labelled texts, `pretrained` does not "
+         "differ significantly from `learned` (95 % interval −1.1 to 1.9 points of test accuracy), and "  # noqa: RUF001
+         "`finetuned` does not "),
         (LOST, WON, "**In part:** "),
-        (WON, (0.01, 0.0001, 0.02), "**Yes:** with 200 labelled reviews, `pretrained` beats "
+        (WON, (0.01, 0.0001, 0.02), "**Yes:** with 200 labelled texts, `pretrained` beats "
          "`learned` by 4.2 points of test accuracy (95 % interval 2.6 to 5.8), and `finetuned` "
          "beats `learned` by 1.0 points (0.01 to 2.0). "),
     ],
@@ -155,21 +162,21 @@ def test_the_answer_says_who_beats_whom_and_how_sure_that_is(
     settings, coverage, pretrained, finetuned, expected
 ):
     result = evaluation(pretrained=pretrained, finetuned=finetuned)
-    assert report.answer(settings(), result, coverage, DATA).startswith(expected)
+    assert answer(settings(), result, coverage, DATA).startswith(expected)
 
 
 def test_one_repeat_says_nothing_about_other_draws(settings, coverage):
     one = settings(train={"repeats": 1})
     result = evaluation(pretrained=(0.042, None, None), finetuned=(-0.01, None, None))
-    assert report.answer(one, result, coverage, DATA).startswith(
-        "With one draw of 200 labelled reviews, `pretrained` is 4.2 points of test accuracy "
+    assert answer(one, result, coverage, DATA).startswith(
+        "With one draw of 200 labelled texts, `pretrained` is 4.2 points of test accuracy "
         "above `learned`, and `finetuned` is 1.0 points below `learned`, which says nothing "
         "about other draws. "
     )
     same = evaluation(pretrained=(0.0, None, None), finetuned=(0.01, None, None))
-    answer = report.answer(one, same, coverage, DATA)
-    assert "`pretrained` has the same test accuracy as `learned`" in answer
-    text = report.markdown(one, result, coverage, DATA, {})
+    said = answer(one, same, coverage, DATA)
+    assert "`pretrained` has the same test accuracy as `learned`" in said
+    text = markdown(one, result, coverage, DATA, {})
     assert "± " not in text
     assert "None" not in text
 
@@ -178,18 +185,15 @@ def test_a_variant_of_ones_own_is_compared_but_answers_only_with_pretrained_vect
     settings, coverage
 ):
     own = settings(variants={"noise": {"vectors": "random", "trainable": False}})
-    answer = report.answer(
-        own, evaluation(pretrained=WON, finetuned=WON, noise=LOST), coverage, DATA
-    )
-    assert answer.startswith("**Yes:** ")
-    assert (
-        ", `finetuned` beats `learned` by 4.2 points (2.6 to 5.8), and `noise` loses to" in answer
-    )
+    result = evaluation(pretrained=WON, finetuned=WON, noise=LOST)
+    said = answer(own, result, coverage, DATA)
+    assert said.startswith("**Yes:** ")
+    assert ", `finetuned` beats `learned` by 4.2 points (2.6 to 5.8), and `noise` loses to" in said
 
 
 def test_learned_alone_has_nothing_to_be_compared_with(settings, coverage):
     alone = settings().model_copy(update={"variants": {"learned": settings().variants["learned"]}})
-    text = report.markdown(alone, evaluation(), coverage, DATA, {})
+    text = markdown(alone, evaluation(), coverage, DATA, {})
     assert "Only `learned` was trained" in text
 
 
@@ -203,9 +207,9 @@ def test_the_answer_says_how_good_the_best_is_and_what_needs_no_model(
 ):
     result = evaluation(pretrained=WON, finetuned=LOST)
     result["pretrained"]["roc_auc"] = area
-    _, second, third = report.answer(settings(), result, coverage, DATA).split(". ")
+    _, second, third = answer(settings(), result, coverage, DATA).split(". ")
     assert second == (
-        "The most accurate, `pretrained`, labels 64.2 % of the 5,000 test reviews right, where "
+        "The most accurate, `pretrained`, labels 64.2 % of the 5,000 test texts right, where "
         "always saying spam is right for 44.0 %"
     )
     assert grade in third
@@ -215,7 +219,7 @@ def test_the_answer_says_how_good_the_best_is_and_what_needs_no_model(
     ("change", "reason"),
     [
         ({"coverage": {"share_of_tokens": 0.194}},
-         "only 19.4 % of the train split's words have a pretrained vector"),
+         "only 19.4 % of the train split's words have a vector in glove"),
         ({"learned": {"largest_share": 0.98}}, "learned gives nearly every text the same label"),
         ({"finetuned": {"largest_share": 1.0}}, "finetuned gives nearly every text the same"),
         ({"data": {"test": [29, 971]}},
@@ -227,12 +231,12 @@ def test_without_evidence_there_is_no_verdict_but_a_reason(settings, coverage, c
     for name, values in change.items():
         if name in result:
             result[name] |= values
-        coverage |= values if name == "coverage" else {}
+        coverage["glove"] |= values if name == "coverage" else {}
         data = data | (values if name == "data" else {})
-    answer = report.answer(settings(), result, coverage, data)
-    assert answer.startswith(f"**No verdict:** {reason}")
-    assert not re.search("Yes|No:|beats|loses|coin toss", answer)
-    assert "`pretrained` is 4.2 points of test accuracy above `learned` (95 % interval" in answer
+    said = answer(settings(), result, coverage, data)
+    assert said.startswith(f"**No verdict:** {reason}")
+    assert not re.search("Yes|No:|beats|loses|coin toss", said)
+    assert "`pretrained` is 4.2 points of test accuracy above `learned` (95 % interval" in said
 
 
 def test_a_label_said_almost_always_is_one_class_unless_it_is_almost_always_right(
@@ -241,27 +245,31 @@ def test_a_label_said_almost_always_is_one_class_unless_it_is_almost_always_righ
     result = evaluation(pretrained=WON, finetuned=WON)
     result["learned"]["largest_share"] = 0.96
     uneven = DATA | {"test": [4_750, 250]}
-    assert report.answer(settings(), result, coverage, uneven).startswith("**Yes:** ")
-    assert report.answer(settings(), result, coverage, DATA).startswith("**No verdict:** ")
+    assert answer(settings(), result, coverage, uneven).startswith("**Yes:** ")
+    assert answer(settings(), result, coverage, DATA).startswith("**No verdict:** ")
 
 
 def test_equal_texts_are_told_and_warned_of_where_they_are_many(page, settings, coverage):
-    assert r"0.2 % of the test split's reviews (12) are in the train split too" in page()
-    assert "1 review has both labels." in page()
+    assert r"0.2 % of the test split's texts (12) are in the train split too" in page()
+    assert "1 text has both labels." in page()
     assert "Warning" not in page()
     many = DATA | {"test_in_train": 250, "two_labels": 0}
-    text = report.markdown(settings(), RESULT, coverage, many, {})
-    assert "**Warning:** 5.0 % of the test split's reviews (250) are in the train split" in text
+    text = markdown(settings(), RESULT, coverage, many, {})
+    assert "**Warning:** 5.0 % of the test split's texts (250) are in the train split" in text
     assert "both labels" not in text
-    warned = coverage | {"warnings": ["only 62.0 % of <the words>"]}
-    text = report.markdown(settings(), RESULT, warned, DATA, {})
+    coverage["glove"]["warnings"] = ["only 62.0 % of <the words>"]
+    text = markdown(settings(), RESULT, coverage, DATA, {})
     assert r"**Warning:** only 62.0 % of \<the words>" in text
+    other = coverage | {"fasttext": coverage["glove"] | {"warnings": ["few"]}}
+    text = markdown(settings(), RESULT, other, DATA, {})
+    assert r"**Warning:** `glove`: only 62.0 % of \<the words>" in text
+    assert "**Warning:** `fasttext`: few" in text
 
 
 def test_the_terminal_gets_what_stands_above_the_sections_in_80_columns(settings, coverage):
     data = DATA | {"labels": ["ham", "a*b_c"], "test_in_train": 250}
-    text = report.terminal(report.markdown(settings(), RESULT, coverage, data, {}))
-    assert text.startswith("In part: with 200 labelled reviews, pretrained beats learned by 4.2")
+    text = terminal(markdown(settings(), RESULT, coverage, data, {}))
+    assert text.startswith("In part: with 200 labelled texts, pretrained beats learned by 4.2")
     assert "always saying a*b_c is" in " ".join(text.split())
     assert "\n\nWarning: 5.0 % of" in text
     assert text.endswith("\n\nThe report: metrics/report.html\n")
@@ -269,17 +277,17 @@ def test_the_terminal_gets_what_stands_above_the_sections_in_80_columns(settings
 
 
 def test_words_that_the_font_lacks_are_numbered_and_listed(settings, coverage):
-    tables = {"pictured": pd.DataFrame({"word": ["好", "bad"]})}
-    text = report.markdown(settings(), RESULT, coverage, DATA, tables)
+    tables = {"pictured": pd.DataFrame({"word": ["好", "bad"] * 2})}
+    text = markdown(settings(), RESULT, coverage, DATA, tables)
     assert "The numbers stand for: 1 好, 2 bad." in text
     tables = {"pictured": pd.DataFrame({"word": ["gut", "schön"]})}
-    assert "The numbers" not in report.markdown(settings(), RESULT, coverage, DATA, tables)
+    assert "The numbers" not in markdown(settings(), RESULT, coverage, DATA, tables)
 
 
 def test_a_picture_can_be_opened_without_a_script(page, folder):
-    html = report.html(page(), folder)
-    assert html.count('<label class="figure"><input type="checkbox"') == html.count("<img ") == 6
-    assert "<script" not in html
+    shown = html("title", page(), folder)
+    assert shown.count('<label class="figure"><input type="checkbox"') == shown.count("<img ") == 6
+    assert "<script" not in shown
 
 
 def test_a_gap_is_bold_where_its_interval_leaves_out_zero(page):
@@ -288,17 +296,17 @@ def test_a_gap_is_bold_where_its_interval_leaves_out_zero(page):
 
 
 def test_hostile_text_is_text(page, folder):
-    seen = Reader(report.html(page(), folder))
-    safe = Reader(report.html(page().replace(report.plain(HOSTILE), "harmless"), folder))
+    seen = Reader(html("title", page(), folder))
+    safe = Reader(html("title", page().replace(plain(HOSTILE), "harmless"), folder))
     assert seen.elements == safe.elements
     assert seen.text.count(" ".join(HOSTILE.split())) == 5
     assert (
         "i"
-        not in Reader(report.html("<i>not even if it got into the Markdown</i>", folder)).elements
+        not in Reader(html("title", "<i>not even if it got into the Markdown</i>", folder)).elements
     )
     assert not re.search(r"(?<!\\)<", page())  # raw HTML where others render the Markdown
-    assert report.plain("http://a www.b") == r"http\://a www\.b"  # else GitHub makes links of them
-    assert report.plain("\x00\x85a\x1b\x9b") == "\ufffd a\ufffd\ufffd"
+    assert plain("http://a www.b") == r"http\://a www\.b"  # else GitHub makes links of them
+    assert plain("\x00\x85a\x1b\x9b") == "\ufffd a\ufffd\ufffd"
 
 
 def test_the_name_of_a_label_or_of_the_data_is_text_too(settings, coverage):
@@ -306,24 +314,24 @@ def test_the_name_of_a_label_or_of_the_data_is_text_too(settings, coverage):
     for text in (HOSTILE, "harmless"):
         data = DATA | {"labels": [f"{text} 0", f"{text} 1"], "name": text, "test": [5, 20]}
         tables = {n: pd.DataFrame(r, columns=COLUMNS[n]) for n, r in TABLES.items()}
-        markdown = report.markdown(settings(), RESULT, coverage, data, tables)
-        pages.append(Reader(report.html(re.sub(r"!\[.*?\]\(figures.*?\)", "", markdown), None)))
+        written = markdown(settings(), RESULT, coverage, data, tables)
+        pages.append(Reader(html("title", re.sub(r"!\[.*?\]\(figures.*?\)", "", written), None)))
     assert pages[0].elements == pages[1].elements
     assert pages[0].references == []
 
 
 def test_the_html_refers_to_nothing_outside_itself(page, folder):
-    html = report.html(page(), folder)
-    assert len(Reader(html).references) == 6
-    assert all(link.startswith("data:image/png;base64,") for link in Reader(html).references)
-    assert "url(" not in html
-    assert "@import" not in html
+    shown = html("title", page(), folder)
+    assert len(Reader(shown).references) == 6
+    assert all(link.startswith("data:image/png;base64,") for link in Reader(shown).references)
+    assert "url(" not in shown
+    assert "@import" not in shown
 
 
 def test_long_parts_are_folded(page, folder):
-    html = report.html(page(), folder)
-    assert html.count("<details>") == html.count("</details>") == 6
-    folded = "".join(re.findall("<details>.*?</details>", html, re.DOTALL))
+    shown = html("title", page(), folder)
+    assert shown.count("<details>") == shown.count("</details>") == 6
+    folded = "".join(re.findall("<details>.*?</details>", shown, re.DOTALL))
     assert "<h2>" not in folded
     assert "<blockquote>" in folded
     assert "train.learning_rate" in folded
@@ -337,7 +345,7 @@ def test_long_parts_are_folded(page, folder):
         (["pictured", "neighbours", "moved"], ["What the vectors did"]),
         (["disagreements"], ["Errors to read"]),
         (["calibration"], ["figures/calibration.png"]),
-        (["lengths"], ["Short and long reviews", "figures/lengths.png"]),
+        (["lengths"], ["Short and long texts", "figures/lengths.png"]),
     ],
 )
 def test_a_missing_table_leaves_its_section_out(page, without, gone):
@@ -347,7 +355,7 @@ def test_a_missing_table_leaves_its_section_out(page, without, gone):
 
 def test_an_empty_table_is_a_missing_one(settings, coverage, page):
     empty = {name: pd.DataFrame(columns=columns) for name, columns in COLUMNS.items()}
-    text = report.markdown(settings(), RESULT, coverage, DATA, empty)
+    text = markdown(settings(), RESULT, coverage, DATA, empty)
     assert text == page(*TABLES)
 
 
@@ -358,23 +366,23 @@ def test_neighbours_stand_side_by_side(page):
 
 def test_the_same_numbers_give_the_same_bytes_in_any_folder(page, folder, tmp_path_factory):
     other = folder.rename(tmp_path_factory.mktemp("elsewhere") / "metrics")
-    html = report.html(page(), other)
+    shown = html("title", page(), other)
     other.rename(folder)
-    assert html == report.html(page(), folder)
-    assert str(folder) not in html
+    assert shown == html("title", page(), folder)
+    assert str(folder) not in shown
 
 
 def test_every_parameter_is_told_but_no_secret_and_no_folder(settings, page):
     own = settings(
-        download__reviews={"source": "table", "path": "/home/me/secret/mine.csv"},
-        download__vectors={
+        download__texts={"source": "table", "path": "/home/me/secret/mine.csv"},
+        download__vectors__glove={
             "source": "word2vec",
             "path": "HTTPS://user:pass@host.example/v.bin?token=1#x",
         },
     )
     text = page(of=own)
-    assert not re.search("secret|user|pass@|token=|#x", text)
-    assert "| download.reviews.path | mine.csv |" in text
-    assert text.count(r"HTTPS\://host.example/v.bin |") == 2
+    assert not re.search("secret|user|pass@|token=1|#x", text)
+    assert "| download.texts.path | mine.csv |" in text
+    assert text.count(r"HTTPS\://\*\*\*@host.example/v.bin?token=\*\*\* |") == 2
     assert r"| tokenize.num\_words | 10000 |" in text
-    assert r"| download.vectors.vocabulary\_limit | null |" in text
+    assert r"| download.vectors.glove.vocabulary\_limit | null |" in text

@@ -32,9 +32,9 @@ def address(aclimdb, tmp_path) -> str:
 def test_no_output_no_report_and_no_message_has_a_secret(reproduced, run, address, tmp_path):
     root = shutil.copytree(reproduced, tmp_path / "copy")
     url = f"http://me:{SECRET}@{address}?token={SECRET}"
-    edit_params(root, download__reviews__path=url)
+    edit_params(root, download__texts__path=url)
     done = run(root, "dvc", "repro")
-    assert ran(done) == ["download@reviews", "evaluate"]
+    assert ran(done) == ["download", "evaluate"]
     assert SECRET not in done.stdout + done.stderr
     assert f"http://{address}?token=***" in (root / "data/downloads.json").read_text()
     assert address in (root / "metrics/report.md").read_text()
@@ -47,7 +47,7 @@ def test_no_output_no_report_and_no_message_has_a_secret(reproduced, run, addres
         [url],
         f"http://me:{SECRET}@{address}.not?token={SECRET}",
     ):
-        edit_params(root, download__reviews__path=path)
+        edit_params(root, download__texts__path=path)
         done = run(root, "python", "-m", "stages.download", "reviews", check=False)
         assert done.returncode == 1
         assert done.stderr.startswith("error: ")

@@ -77,13 +77,13 @@ def test_the_standard_grid_of_the_default_data(monkeypatch):
 def test_of_few_texts_fewer_are_held_out_to_validate_on(here, capsys):
     edit_params(here, train__validation_samples=10000)
     write_table(here / "inputs/größe [1], x.csv", 400)
-    data = ["download.reviews.source=table", "download.reviews.path=inputs/größe [1], x.csv"]
+    data = ["download.texts.source=table", "download.texts.path=inputs/größe [1], x.csv"]
     grid, _ = points.plan([], data)
     assert set(values_of(grid, "train.validation_samples")) == {"64"}
     assert values_of(grid, "train.samples")[::3] == ["10", "20", "50", "100", "200"]
     # A point runs in another folder.
     path = f'"{here}/inputs/größe [1], x.csv"'
-    assert set(values_of(grid, "download.reviews.path")) == {path}
+    assert set(values_of(grid, "download.texts.path")) == {path}
     said = "train.validation_samples is 64 here: the train split has only 320 texts\n"
     assert capsys.readouterr().err.endswith(said)
     # What the user gave stays, and sizes fit beside it.
@@ -94,9 +94,9 @@ def test_of_few_texts_fewer_are_held_out_to_validate_on(here, capsys):
 def test_each_data_set_of_a_sweep_has_its_own_grid(here):
     tables = ",".join(write_table(here / f"{n}.csv", n) for n in (100, 400))
     edit_params(here, train__validation_samples=10)
-    grid, _ = points.plan([], ["download.reviews.source=table", f"download.reviews.path={tables}"])
+    grid, _ = points.plan([], ["download.texts.source=table", f"download.texts.path={tables}"])
     of = pd.Series(values_of(grid, "train.samples")).groupby(
-        [Path(path.strip('"')).name for path in values_of(grid, "download.reviews.path")]
+        [Path(path.strip('"')).name for path in values_of(grid, "download.texts.path")]
     )
     assert of.unique().map(list).to_dict() == {
         "100.csv": ["10", "20", "50"], "400.csv": ["10", "20", "50", "100", "200"],
@@ -116,7 +116,7 @@ def test_what_a_head_cant_read_is_left_out_of_the_standard_grid(here, capsys):
     ("setting", "given", "n_points"),
     [
         ([], ["train.epochs=1"], 12),
-        ([], ["train.epochs=1", "download.reviews.split_seed=1"], 12),
+        ([], ["train.epochs=1", "download.texts.split_seed=1"], 12),
         ([], ["train.samples=20"], 1),
         ([], ["train.samples=20,30", "train.epochs=1"], 2),
         ([], ["model.head=mean,conv"], 2),
@@ -124,7 +124,7 @@ def test_what_a_head_cant_read_is_left_out_of_the_standard_grid(here, capsys):
         ([], ["seed=range(0,3)"], 3),
         ([], ["train.samples=20,20,30"], 2),
         (["++model.head=mean"], [], 1),
-        (["++model.head=mean"], ["download.reviews.split_seed=1"], 1),
+        (["++model.head=mean"], ["download.texts.split_seed=1"], 1),
         (["++model.head=mean"], ["train.samples=20,30"], 2),
     ],
 )
@@ -177,8 +177,8 @@ def test_points_that_cant_run_are_named_and_left_out(here, capsys, given, n_poin
         ("train.samples=", r"train\.samples is '', but should be a valid integer"),
         ("train.samples=201", "the train split has 200 texts: train.samples can be at"),
         ("train.validation_samples=195", "too few for the smallest size, 10"),
-        ("download.reviews.path=no[where", "can't be read: put the value into quotes of its own"),
-        ("download.reviews.path=nowhere", "there is no nowhere"),
+        ("download.texts.path=no[where", "can't be read: put the value into quotes of its own"),
+        ("download.texts.path=nowhere", "there is no nowhere"),
         ("seed=${x}", "Interpolation key 'x' not found"),
         ("train=3", "train is 3, but should be a valid dictionary"),
     ],
@@ -200,8 +200,8 @@ def test_only_parameters_can_be_drawn_over(here):
     "value", ["größe [1], x.csv", 'a "b" \\', "\\", "a=b {c}", 0.5, None, True]
 )
 def test_a_quoted_value_is_taken_as_it_is(here, value):
-    point = [f"++download.reviews.positive={points.quoted(value)}"]
-    assert points.settings_of(point).download.reviews.positive == value
+    point = [f"++download.texts.positive={points.quoted(value)}"]
+    assert points.settings_of(point).download.texts.positive == value
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_every_module_prints_help(name):
 
 @slow
 def test_a_sweep_ends_with_the_curve_of_its_points_that_did_not_fail(project, run):
-    values = ["-S", "train.samples=20,9999,60", "-S", "download.vectors.dim=8,9"]
+    values = ["-S", "train.samples=20,9999,60", "-S", "download.vectors.glove.dim=8,9"]
     done = run(project, "python", "-m", "experiments.sweep", *values, "-j", "2", check=False)
     assert done.returncode == 1
     assert "2 of 6 points can't run and are left out: train.samples=9999 " in done.stderr
@@ -225,7 +225,7 @@ def test_a_sweep_ends_with_the_curve_of_its_points_that_did_not_fail(project, ru
     assert len(failed) == 2
     log = run(project, "dvc", "queue", "logs", failed[0].split()[0]).stdout
     assert "error: " in log
-    assert "Running stage 'download@reviews" not in log  # it is in the cache that all share
+    assert "Running stage 'download" not in log  # it is in the cache that all share
     table = pd.read_csv(project / "experiments/aclImdb/learning_curve.csv")
     assert sorted(table["train.samples"].unique()) == [20, 60]  # 40 is the project's own run
     assert set(table["data"]) == {"aclImdb"}
@@ -256,8 +256,8 @@ def test_a_clone_below_any_folder_runs_all_that_there_is(imdb, make_project, run
     # What waits in the queue is another's, and joins no curve.
     run(root, "dvc", "exp", "run", "--queue", "-S", "train.samples=25", "--name", "waiting")
     both = [
-        "download.reviews.source=table",
-        "download.reviews.path='inputs/[a] ü.csv',inputs/b.csv",
+        "download.texts.source=table",
+        "download.texts.path='inputs/[a] ü.csv',inputs/b.csv",
     ]
     values = [word for value in (*both, "train.samples=20,30") for word in ("-S", value)]
     done = run(root, "python", "-m", "experiments.sweep", *values)
@@ -293,7 +293,7 @@ def wait_for_queue(root: Path, run) -> None:
 def test_a_single_point_prints_its_result(project, run):
     (project / "setting.yaml").write_text("model: {head: mean}\ntrain: {epochs: 1}\n")
     command = ["python", "-m", "experiments.sweep", "--setting", "setting.yaml"]
-    done = run(project, *command, "-S", "download.vectors.vocabulary_limit=10")
+    done = run(project, *command, "-S", "download.vectors.glove.vocabulary_limit=10")
     lines = done.stdout.strip().splitlines()
     assert all(len(line) < 80 for line in lines)
     assert " ".join(lines).startswith("aclImdb, setting setting: 260 texts (200 to train on, 60 to")

@@ -13,14 +13,15 @@ from stages.download import labelled
 from stages.download.tables import table
 from stages.shared import params
 from stages.shared.errors import InputError
+from stages.shared.schema import TextSource
 
 TEXTS = [("bad film", 0), ('good, "very" good', 1), ("line\nend", 0), ("é…", 1)]
 ROWS = [(f"{text} {i}", label) for i in range(5) for text, label in TEXTS]
 
 
-def source(kind="table", **changes) -> params.ReviewSource:
-    """The default parameters of reviews, with changes."""
-    default = params.load(Path(__file__).parents[1] / "params.yaml").download.reviews
+def source(kind="table", **changes) -> TextSource:
+    """The default parameters of texts, with changes."""
+    default = params.load(Path(__file__).parents[1] / "params.yaml").download.texts
     return default.model_copy(update={"source": kind, **changes})
 
 
@@ -113,7 +114,7 @@ def test_other_columns_may_be_named_and_bytes_that_are_not_utf8_are_replaced(tmp
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.csv", "text,label\n", "has no reviews"),
+        ("a.csv", "text,label\n", "has no texts"),
         ("a.csv", "", "is empty"),
         ("a.csv", "text,label\na,1\nb,1\n", r"has 1 label \('1' \(\d\)\), but should have two"),
         (
@@ -121,12 +122,12 @@ def test_other_columns_may_be_named_and_bytes_that_are_not_utf8_are_replaced(tmp
             "text,label\na,1\nb,0\nc,2\n",
             r"has 3 labels \('0' \(1\), '1' \(1\), '2' \(1\)\), but should",
         ),
-        ("a.csv", "text,label\na,1\nb,\nc,0\n", "1 of 3 reviews has no label, .* review 2"),
+        ("a.csv", "text,label\na,1\nb,\nc,0\n", "1 of 3 texts has no label, .* text 2"),
         ("a.csv", "text,label\na,1\nb\nc,0\n", "as csv: line 3 has 1 field, but the header 2"),
         ("a.csv", "text,label,text\na,1,b\nb,0,c\n", "has column 'text' twice"),
         ("a.csv", "review,label\na,1\n", "has no column 'text', but review, label"),
         ("a.csv", "text,label\na,1\nb,0,c,d\n", "can't be read: as csv: line 3 has 4 fields"),
-        ("a.csv", "text,label\na,1\nb,0\n", "no review of label '.' in the test split"),
+        ("a.csv", "text,label\na,1\nb,0\n", "no text of label '.' in the test split"),
         (
             "a.jsonl",
             '{"text": "a", "label": 1}\n{"text": "b", "la',

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from scipy.sparse import csr_array
 
+import stages.train.__main__ as train
 from tests.conftest import PROJECT, edit_params
 
 N_TEXTS, MAXLEN, DIM, NUM_WORDS = 90, 4, 3, 120
@@ -21,30 +22,29 @@ class Recorder:
     def __init__(self):
         self.compiled, self.repeats = [], []
 
-    def compile_fit(self, model, *arguments):
+    def __call__(self, model, *arguments):
         self.compiled.append((model, *arguments))
+        return self
 
-        def fit(initial, x, y, x_val, y_val, orders, on_epoch, drop, rates):
-            whole = csr_array(np.ones((50, 40), np.float32))
-            rates = list(rates)
-            self.repeats.append(
-                {
-                    "initial": [weight.copy() for weight in initial],
-                    "x": x,
-                    "y": y,
-                    "x_val": x_val,
-                    "y_val": y_val,
-                    "orders": np.stack([*orders]),
-                    "dropped": np.stack([drop(whole).toarray() for _ in range(2)]),
-                    "rates": rates,
-                }
-            )
-            history = [dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy"), 0.5)]
-            for row in history * EPOCHS:
-                on_epoch(row)
-            return initial, history * EPOCHS
-
-        return fit
+    def fit(self, initial, x, y, x_val, y_val, orders, on_epoch, drop, rates):
+        whole = csr_array(np.ones((50, 40), np.float32))
+        rates = list(rates)
+        self.repeats.append(
+            {
+                "initial": [weight.copy() for weight in initial],
+                "x": x,
+                "y": y,
+                "x_val": x_val,
+                "y_val": y_val,
+                "orders": np.stack([*orders]),
+                "dropped": np.stack([drop(whole).toarray() for _ in range(2)]),
+                "rates": rates,
+            }
+        )
+        history = [dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy"), 0.5)]
+        for row in history * EPOCHS:
+            on_epoch(row)
+        return initial, history * EPOCHS
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def trained(tmp_path, monkeypatch):
     def run(variant: str, **changes) -> Recorder:
         edit_params(tmp_path, **changes)
         recorder = Recorder()
-        monkeypatch.setattr(train, "compile_fit", recorder.compile_fit)
+        monkeypatch.setattr(train, "Loop", recorder)
         monkeypatch.setattr(sys, "argv", ["train", variant])
         train.main()
         return recorder

@@ -63,10 +63,10 @@ def root(texts, vectors, make_project, run, tmp_path_factory) -> Path:
     lines = (" ".join([word, *map(str, vector)]) + "\n" for word, vector in vectors.items())
     (root / "glove.txt").write_text("".join(lines), encoding="utf-8")
     content = yaml.safe_load((root / "params.yaml").read_text())
-    content["download"]["reviews"] |= {
+    content["download"]["texts"] |= {
         "source": "table", "path": "texts.csv", "split": "split", "positive": "bad",
     }  # fmt: skip
-    content["download"]["vectors"]["path"] = "glove.txt"
+    content["download"]["vectors"]["glove"]["path"] = "glove.txt"
     content["embed"] = {"random": {"dim": DIM}, "glove": {}, "adapted": {"dim": 5}}
     content["variants"] = VARIANTS
     (root / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))

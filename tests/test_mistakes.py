@@ -1,59 +1,64 @@
-"""errors: reviews that tell two variants apart, believable probabilities, and review lengths."""
+"""mistakes: texts that tell two variants apart, believable probabilities, and text lengths."""
 
 import numpy as np
 import pytest
 
+from stages.evaluate import mistakes
+from stages.shared.predictions import judge
+
 LABELS = np.array([1, 1, 0, 0, 1, 0])
-LEARNED = np.array([[0.9, 0.1, 0.2, 0.8, 0.4, 0.1], [0.7, 0.3, 0.2, 0.6, 0.4, 0.1]], np.float32)
-PRETRAINED = np.array([[0.1, 0.9, 0.3, 0.1, 0.6, 0.2]] * 2, np.float32)
+LEARNED = judge(
+    LABELS, np.array([[0.9, 0.1, 0.2, 0.8, 0.4, 0.1], [0.7, 0.3, 0.2, 0.6, 0.4, 0.1]], np.float32)
+)
+PRETRAINED = judge(LABELS, np.array([[0.1, 0.9, 0.3, 0.1, 0.6, 0.2]] * 2, np.float32))
 
 
 def test_disagreements_are_by_kind_and_the_widest_first():
-    table = errors.disagreements(LABELS, LEARNED, PRETRAINED, "pretrained", n_each=2)
-    by_kind = table.groupby("kind")["review"].agg(list).to_dict()
+    table = mistakes.disagreements(LABELS, LEARNED, PRETRAINED, "pretrained", n_each=2)
+    by_kind = table.groupby("kind")["row"].agg(list).to_dict()
     assert by_kind == {
         "learned right, pretrained wrong": [0],
         "pretrained right, learned wrong": [1, 3],  # not 4, which is a near thing
     }
-    row = table[table["review"] == 0].iloc[0]
+    row = table[table["row"] == 0].iloc[0]
     assert (row["label"], row["learned"], row["other"]) == (1, 0.8, 0.1)
 
 
 def test_a_long_text_is_shown_from_the_beginning_of_a_word_to_its_end():
-    assert errors.ending("short") == "short"
+    assert mistakes.ending("short") == "short"
     text = "word " * 1000 + "end"
-    shown = errors.ending(text)
+    shown = mistakes.ending(text)
     assert shown.startswith("…word ")
     assert shown.endswith(" end")
-    assert len(shown) <= errors.MOST_CHARACTERS + 1
+    assert len(shown) <= mistakes.MOST_CHARACTERS + 1
 
 
 def test_a_calibrated_variant_lies_on_the_diagonal():
     generator = np.random.default_rng(0)
     true = generator.random(200_000).astype(np.float32)
     labels = (generator.random(200_000) < true).astype(int)
-    table = errors.calibration(labels, np.stack([true, true]))
+    table = mistakes.calibration(labels, judge(labels, np.stack([true, true])))
     assert table["predicted"].to_numpy() == pytest.approx(np.arange(0.05, 1, 0.1), abs=0.01)
     assert table["positive"].to_numpy() == pytest.approx(table["predicted"].to_numpy(), abs=0.01)
     bold = np.where(true > 0.5, 0.99, 0.01)
-    table = errors.calibration(labels, bold[None, :] + 1e-3 * (true - 0.5))
+    table = mistakes.calibration(labels, judge(labels, bold[None, :] + 1e-3 * (true - 0.5)))
     assert table["positive"].to_numpy()[-1] == pytest.approx(0.95, abs=0.01)
     assert table["predicted"].to_numpy()[-1] == pytest.approx(0.99, abs=0.01)
 
 
-def test_reviews_of_like_length_are_averaged_and_every_review_is_in_one_group():
+def test_texts_of_like_length_are_averaged_and_every_text_is_in_one_group():
     n_words = np.arange(1, 101)
     labels = np.ones(100, int)
     probabilities = np.where(n_words > 40, 0.9, 0.1)[None, :]
-    table = errors.by_length(n_words, labels, probabilities)
+    table = mistakes.by_length(n_words, judge(labels, probabilities))
     assert table["words_from"].tolist() == [1, 21, 41, 61, 81]
     assert table["words_to"].tolist() == [20, 40, 60, 80, 100]
-    assert table["reviews"].tolist() == [20] * 5
+    assert table["texts"].tolist() == [20] * 5
     assert table["accuracy"].tolist() == [0, 0, 1, 1, 1]
 
 
-def test_reviews_all_of_one_length_are_one_group():
-    table = errors.by_length(np.full(6, 7), LABELS, LEARNED)
+def test_texts_all_of_one_length_are_one_group():
+    table = mistakes.by_length(np.full(6, 7), LEARNED)
     assert table.to_dict("records") == [
-        {"words_from": 7, "words_to": 7, "reviews": 6, "accuracy": pytest.approx(0.5)}
+        {"words_from": 7, "words_to": 7, "texts": 6, "accuracy": pytest.approx(0.5)}
     ]

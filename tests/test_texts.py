@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stages.download import texts
 from stages.download.folders import folder
 from stages.shared.errors import InputError
 from tests.test_tables import source
@@ -16,7 +17,7 @@ from tests.test_tables import source
 
 def test_a_folder_of_labels_and_one_of_splits_are_read(aclimdb, tmp_path):
     found = folder(aclimdb, source("folder"))
-    assert found.equals(reviews.aclimdb(aclimdb))
+    assert found.equals(texts.aclimdb(aclimdb))
     flat = folder(aclimdb / "train", source("folder")).to_pandas()
     assert flat.value_counts("split").to_dict() == {"train": 160, "test": 40}
     assert folder(aclimdb, source("folder", positive="neg"))["label"][0].as_py() == 1
@@ -28,8 +29,8 @@ def test_the_folder_and_the_archive_of_aclimdb_give_the_same_table(aclimdb, tmp_
     archive = tmp_path / "aclImdb.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(aclimdb, "aclImdb")
-    table = reviews.aclimdb(aclimdb)
-    assert table.equals(reviews.aclimdb(archive))
+    table = texts.aclimdb(aclimdb)
+    assert table.equals(texts.aclimdb(archive))
     assert table.num_rows == 260
     first = (aclimdb / "train/neg/0_2.txt").read_text(encoding="utf-8")
     assert table.slice(0, 1).to_pylist() == [{"split": "train", "label": 0, "text": first}]
@@ -49,7 +50,7 @@ def test_what_is_no_labelled_review_is_passed_over_wherever_it_points(aclimdb, t
             tar.addfile(member(name))
         for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE):
             tar.addfile(member("aclImdb/train/pos/999_9.txt", kind))
-    assert reviews.aclimdb(archive).num_rows == 260
+    assert texts.aclimdb(archive).num_rows == 260
     assert {*tmp_path.parent.rglob("*")} - before == {archive}
 
 
@@ -64,20 +65,20 @@ def archive_of(contents, path: Path) -> Path:
 
 def test_reviews_that_cant_be_read_are_refused(aclimdb, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="has no review in train/neg"):
-        reviews.aclimdb(tmp_path)
+        texts.aclimdb(tmp_path)
     cut = archive_of([("aclImdb/train/pos/1_9.txt", bytes(99_999))], tmp_path / "cut.tar.gz")
     cut.write_bytes(cut.read_bytes()[:-30])
     (tmp_path / "text.tar.gz").write_bytes(gzip.compress(b"no archive"))
     for name in ("cut.tar.gz", "text.tar.gz"):
         with pytest.raises(InputError, match=f"{name} can't be read: "):
-            reviews.aclimdb(tmp_path / name)
+            texts.aclimdb(tmp_path / name)
     bomb = archive_of([("aclImdb/train/pos/1_9.txt", bytes(80 << 20))] * 2, tmp_path / "bomb")
     with pytest.raises(InputError, match="bomb holds more than 50 times its size"):
-        reviews.aclimdb(bomb)
-    monkeypatch.setattr(reviews, "MOST_MEMBERS", 100)
+        texts.aclimdb(bomb)
+    monkeypatch.setattr(texts, "MOST_MEMBERS", 100)
     many = archive_of([("x", b"")] * 101, tmp_path / "many")
     with pytest.raises(InputError, match="many has more than 100 members"):
-        reviews.aclimdb(many)
+        texts.aclimdb(many)
 
 
 def write_texts(root: Path, names: list[str]) -> Path:
@@ -140,7 +141,7 @@ def save_npz(path: Path, reviews_of: list, **changes) -> Path:
 
 
 def keras_imdb(path: Path):
-    return reviews.keras_imdb(path, path.with_name("imdb_word_index.json"))
+    return texts.keras_imdb(path, path.with_name("imdb_word_index.json"))
 
 
 def test_keras_imdb_becomes_words_again_with_and_without_marks(tmp_path):

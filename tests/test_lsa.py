@@ -1,7 +1,9 @@
-"""domain: vectors fitted to the text alone find its topics, and centring leaves nothing between."""
+"""lsa: vectors fitted to the text alone find its topics, and centring leaves nothing between."""
 
 import numpy as np
 import pytest
+
+from stages.embed import lsa
 
 N_IDS = 21
 
@@ -19,19 +21,19 @@ def sequences() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def counts(sequences):
-    return domain.count_tokens(sequences, N_IDS)
+    return lsa.count_tokens(sequences, N_IDS)
 
 
 def test_tokens_are_counted_review_by_review_however_they_are_cut(sequences, counts, monkeypatch):
     expected = [np.bincount(row, minlength=N_IDS) for row in sequences]
     expected = np.array(expected) * (np.arange(N_IDS) > 0)
     assert (counts.toarray() == expected).all()
-    monkeypatch.setattr(domain, "REVIEWS_AT_A_TIME", 7)
-    assert (domain.count_tokens(sequences, N_IDS).toarray() == expected).all()
+    monkeypatch.setattr(lsa, "TEXTS_AT_A_TIME", 7)
+    assert (lsa.count_tokens(sequences, N_IDS).toarray() == expected).all()
 
 
 def test_words_of_one_topic_get_vectors_of_one_direction(counts):
-    vectors = domain.centred(domain.fit_vectors(counts, 3, seed=0), counts)
+    vectors = lsa.centred(lsa.fit_vectors(counts, 3, seed=0), counts)
     unit = vectors[1:] / np.linalg.norm(vectors[1:], axis=1, keepdims=True)
     cosine = unit @ unit.T
     assert cosine[:10, :10].mean() > 0.5 > -0.5 > cosine[:10, 10:].mean()
@@ -44,13 +46,13 @@ def test_vectors_are_those_of_the_exact_decomposition(counts):
     table /= np.linalg.norm(table, axis=1, keepdims=True)
     _, spread, components = np.linalg.svd(table)
     exact = components[:2].T * spread[:2] * idf[:, None]  # two topics: the others are all alike
-    vectors = domain.fit_vectors(counts, 3, seed=0)[:, :2]
+    vectors = lsa.fit_vectors(counts, 3, seed=0)[:, :2]
     assert not vectors[0].any()
     np.testing.assert_allclose(np.abs(vectors), np.abs(exact), atol=2e-3)
 
 
 def test_more_columns_than_there_is_rank_for_are_zero(counts):
-    vectors = domain.fit_vectors(counts, N_IDS + 5, seed=0)
+    vectors = lsa.fit_vectors(counts, N_IDS + 5, seed=0)
     assert vectors.shape == (N_IDS, N_IDS + 5)
     assert not vectors[:, N_IDS:].any()
 
@@ -58,7 +60,7 @@ def test_more_columns_than_there_is_rank_for_are_zero(counts):
 def test_centring_makes_the_mean_token_zero_and_the_reviews_of_norm_one(sequences, counts):
     vectors = np.random.default_rng(1).normal(3, 2, (N_IDS, 5)).astype(np.float32)
     vectors[[0, 7]] = 0
-    moved = domain.centred(vectors, counts)
+    moved = lsa.centred(vectors, counts)
     assert not moved[[0, 7]].any()
     tokens = moved[sequences[sequences > 0]]
     np.testing.assert_allclose(tokens.mean(axis=0), 0, atol=1e-5)
@@ -68,6 +70,6 @@ def test_centring_makes_the_mean_token_zero_and_the_reviews_of_norm_one(sequence
 
 def test_vectors_beside_each_other_keep_their_columns():
     left, right = np.ones((3, 2), np.float32), np.ones((3, 4), np.float32)
-    joined = domain.beside(left, right)
+    joined = lsa.beside(left, right)
     assert joined.dtype == np.float32
-    assert joined[0].tolist() == pytest.approx([domain.PRETRAINED_SHARE] * 2 + [1] * 4)
+    assert joined[0].tolist() == pytest.approx([lsa.PRETRAINED_SHARE] * 2 + [1] * 4)

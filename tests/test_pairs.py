@@ -1,4 +1,4 @@
-"""bigrams: which pairs of adjacent words are kept, and where a sequence has them."""
+"""pairs: which pairs of adjacent words are kept, and where a sequence has them."""
 
 import numpy as np
 import pandas as pd
@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stages.shared import artifacts
+from stages.tokenize import pairs
 from tests.conftest import edit_params
 
 NUM_WORDS = 10
@@ -13,25 +14,26 @@ SEQUENCES = np.array([[0, 1, 2, 3], [0, 0, 1, 2], [3, 2, 1, 2], [0, 0, 0, 4]], n
 
 
 def test_the_most_frequent_pairs_are_kept_and_of_equal_ones_the_smaller():
-    kept = bigrams.most_frequent(SEQUENCES, NUM_WORDS, 3).to_pylist()
+    kept = pairs.most_frequent([SEQUENCES], NUM_WORDS, 3).to_pylist()
     assert kept == [1 * NUM_WORDS + 2, 2 * NUM_WORDS + 1, 2 * NUM_WORDS + 3]
 
 
 def test_fewer_pairs_than_asked_for_are_all_kept():
-    assert len(bigrams.most_frequent(SEQUENCES, NUM_WORDS, 100)) == 4
+    assert len(pairs.most_frequent([SEQUENCES], NUM_WORDS, 100)) == 4
 
 
 def test_counts_do_not_depend_on_how_rows_are_cut(monkeypatch):
     generator = np.random.default_rng(0)
     sequences = generator.integers(0, NUM_WORDS, (500, 6), np.int32)
-    whole = bigrams.most_frequent(sequences, NUM_WORDS, 30)
-    monkeypatch.setattr(bigrams, "ROWS_AT_A_TIME", 7)
-    assert bigrams.most_frequent(sequences, NUM_WORDS, 30).equals(whole)
+    whole = pairs.most_frequent([sequences], NUM_WORDS, 30)
+    monkeypatch.setattr(pairs, "MOST_NEW", 7)
+    blocks = np.split(sequences, [7, 20, 200, 201, 450])
+    assert pairs.most_frequent(blocks, NUM_WORDS, 30).equals(whole)
 
 
 def test_a_sequence_has_the_pair_where_it_begins_and_padding_is_in_none():
-    kept = bigrams.most_frequent(SEQUENCES, NUM_WORDS, 2)
-    ids = bigrams.ids(SEQUENCES, NUM_WORDS, kept)
+    kept = pairs.most_frequent([SEQUENCES], NUM_WORDS, 2)
+    ids = pairs.ids(SEQUENCES, NUM_WORDS, kept)
     assert ids.dtype == np.int32
     assert ids.tolist() == [[0, 10, 0], [0, 0, 10], [0, 11, 10], [0, 0, 0]]
 
@@ -45,7 +47,8 @@ def with_bigrams(reproduced, make_project, run, tmp_path_factory):
         tokenize={"num_words": 500, "maxlen": 20, "num_bigrams": 300},
         model__head="mean",
         embed={
-            "random": {"dim": 8}, "glove": {}, "domain": {"dim": 4}, "adapted": {"dim": 4},
+            "random": {"dim": 8}, "glove": {"vectors": "glove"}, "domain": {"fitted": 4},
+            "adapted": {"vectors": "glove", "fitted": 4},
         },
         variants__pretrained__vectors="adapted",
         variants__finetuned__vectors="domain",
@@ -62,9 +65,9 @@ def test_the_pipeline_reads_pairs_fits_vectors_and_trains_without_validation(wit
     sequences = np.load(with_bigrams / artifacts.split("test") / "sequences.npy")
     assert sequences.shape[1] == 20 + 19
     assert sequences[:, :20].max() < 500 <= sequences[:, 20:].max() < 800
-    pairs = pq.read_table(with_bigrams / artifacts.BIGRAMS)
-    assert pairs.num_rows == 300
-    assert pairs.slice(0, 1).to_pylist() == [{"first": "br", "second": "br"}]
+    table = pq.read_table(with_bigrams / artifacts.BIGRAMS)
+    assert table.num_rows == 300
+    assert table.slice(0, 1).to_pylist() == [{"first": "br", "second": "br"}]
     for name, dim in (("random", 8), ("glove", 8), ("domain", 4), ("adapted", 12)):
         matrix = np.load(with_bigrams / artifacts.embedding(name))
         assert matrix.shape == (800, dim)

@@ -8,8 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stages.download import vectors
-from stages.embed.matrices import coverage, find_rows, look_up, warnings
+from stages.download import landing, vectors
+from stages.embed.__main__ import main
+from stages.embed.coverage import coverage, warnings
+from stages.embed.matrices import find_rows, look_up
 from stages.shared import artifacts
 from stages.shared.draws import draw_matrix
 from tests.conftest import CODE, PROJECT, edit_params
@@ -44,7 +46,7 @@ def test_the_matrix_has_num_words_rows_even_where_the_vocabulary_is_smaller(rows
 
 
 def test_coverage_counts_words_and_tokens_and_names_what_is_missing(rows):
-    assert coverage(WORDS, COUNTS, rows, num_words=4) == {
+    assert coverage(WORDS, COUNTS, rows, 4, VECTOR_WORDS) == {
         "words": 5,
         "words_with_vector": 3,
         "words_kept": 3,
@@ -53,6 +55,10 @@ def test_coverage_counts_words_and_tokens_and_names_what_is_missing(rows):
         "tokens": 100,
         "share_of_tokens": 0.75,
         "most_frequent_without_vector": ["it's"],
+        "warnings": [
+            "only 75.0 % of the train split's words have a pretrained vector: are the vectors of"
+            " the text's language?"
+        ],
     }
 
 
@@ -83,7 +89,7 @@ def test_a_drawn_matrix_is_uniform_as_keras_draws_it_and_follows_its_seed():
     ],
 )
 def test_low_coverage_is_said_with_what_shows_why(share, words, said):
-    found = warnings({"share_of_tokens": share}, pa.array(words))
+    found = warnings(share, pa.array(words))
     assert len(found) == len(said)
     for sentence, part in zip(found, said, strict=True):
         assert part in sentence
@@ -104,23 +110,24 @@ def embed(tmp_path, monkeypatch, capsys):
         pq.write_table(table, artifacts.VOCABULARY)
         np.save(artifacts.split("train") / "sequences.npy", np.ones((3, 4), np.int32))
         blocks = iter([vectors.Block(words, matrix)])
-        artifacts.VECTORS.mkdir(parents=True, exist_ok=True)
-        download.write_vectors(blocks, artifacts.VECTOR_WORDS, artifacts.VECTOR_MATRIX)
-        build_embedding.main()
-        covered = json.loads(artifacts.COVERAGE.read_text())
+        folder = artifacts.vectors("glove")
+        folder.mkdir(parents=True, exist_ok=True)
+        landing.write_vectors(blocks, folder / "words.txt", folder / "matrix.npy")
+        main()
+        covered = json.loads(artifacts.COVERAGE.read_text())["glove"]
         return covered, np.load(artifacts.embedding("glove")), capsys.readouterr().out
 
     return embed
 
 
 def test_vectors_that_match_no_word_are_no_crash_but_a_warning(embed, tmp_path):
-    edit_params(tmp_path, embed__adapted={"dim": 2})
+    edit_params(tmp_path, embed__adapted={"vectors": "glove", "fitted": 2})
     covered, matrix, out = embed({"the": 3, "film": 1}, ["Haus"], np.ones((1, 1), np.float32))
     assert covered["share_of_tokens"] == 0
     assert matrix.shape == (10_000, 1)
     assert not matrix.any()
-    assert [f"warning: {sentence}" for sentence in covered["warnings"]] == [
-        line for line in out.splitlines() if line.startswith("warning: ")
+    assert [f"warning: glove: {sentence}" for sentence in covered["warnings"]] == [
+        line for line in out.splitlines() if line.startswith("warning: glove: ")
     ]
     assert len(covered["warnings"]) == 3
 
