@@ -9,16 +9,23 @@ import pytest
 import yaml
 
 from stages.shared import params
+from stages.shared.schema import Section
 
-STAGES = Path(__file__).parents[1] / "stages"
+ROOT = Path(__file__).parents[1]
+# What says something is wrong, and never what an output holds: no stage lists it.
+DECIDES_NO_OUTPUT = {f"stages/shared/{name}.py" for name in ("errors", "integrity", "params")}
+# Rooms of an earlier stage that a later one uses, which its docstring names.
+BORROWED = {"predict": {f"stages/train/{name}.py" for name in ("backend", "batches", "network")}}
 COMMANDS = [
-    ("download", "download", ["reviews"]),
-    ("vectors@glove", "download", ["vectors"]),
-    ("tokenize", "tokenize_pad", []),
-    ("embed", "build_embedding", []),
+    ("download", "download", []),
+    ("vectors@glove", "download", ["glove"]),
+    ("tokenize", "tokenize", []),
+    ("embed", "embed", []),
     ("train@learned", "train", ["learned"]),
     ("train@pretrained", "train", ["pretrained"]),
+    ("predict", "predict", []),
     ("evaluate", "evaluate", []),
+    ("report", "report", []),
 ]
 
 
@@ -28,25 +35,56 @@ def lock(reproduced):
     return yaml.safe_load((reproduced / "dvc.lock").read_text())["stages"]
 
 
-def imported(module: str) -> set[str]:
-    """The files of stages/ that a module imports, itself included, however deep."""
-    found, waiting = set(), [f"stages.{module}"]
+def imports(path: str) -> set[str]:
+    """The files of stages/ that a file imports, at its top or anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("stages"):
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            found |= {f"{name.replace('.', '/')}.py" for name in names}
+    return {name for name in found if (ROOT / name).exists()}
+
+
+def imported(path: str) -> set[str]:
+    """A file and what of stages/ it imports, however deep, that can decide an output."""
+    found, waiting = set(), [path]
     while waiting:
-        path = f"{waiting.pop().replace('.', '/')}.py"
-        if path in found or not (STAGES.parent / path).exists():
-            continue
-        found.add(path)
-        for node in ast.walk(ast.parse((STAGES.parent / path).read_text())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("stages"):
-                waiting += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        path = waiting.pop()
+        if path not in found | DECIDES_NO_OUTPUT:
+            found.add(path)
+            waiting += imports(path)
     return found
 
 
 @pytest.mark.parametrize(("stage", "module", "arguments"), COMMANDS)
 def test_a_stage_depends_on_exactly_the_code_that_it_imports(lock, stage, module, arguments):
+    own = f"stages/{module}"
     listed = {dep["path"] for dep in lock[stage]["deps"] if dep["path"].startswith("stages/")}
-    # Of what lies in a folder of stages/, the folder is the dependency.
-    assert listed == {"/".join(path.split("/")[:2]) for path in imported(module)}
+    used = imported(f"{own}/__main__.py")
+    assert listed == {own if path.startswith(f"{own}/") else path for path in used}
+    written = {path.relative_to(ROOT).as_posix() for path in (ROOT / own).glob("*.py")}
+    assert written <= used  # nothing lies in its folder that it does not use
+
+
+def test_no_room_depends_on_another_but_on_what_all_share_or_its_docstring_names():
+    rooms = {path.parent.name for path in ROOT.glob("stages/*/__main__.py")}
+    for path in ROOT.glob("stages/*/*.py"):
+        room = path.parent.name
+        others = {name for name in imports(path.relative_to(ROOT).as_posix())
+                  if name.split("/")[1] not in (room, "shared")}  # fmt: skip
+        assert others <= BORROWED.get(room, set()), path
+        assert room in rooms or not others  # what is shared knows no stage
+    for room, borrowed in BORROWED.items():
+        docstring = ast.get_docstring(ast.parse((ROOT / f"stages/{room}/__main__.py").read_text()))
+        for path in borrowed:
+            assert Path(path).stem in docstring
+
+
+def test_only_the_stages_that_train_and_predict_import_tensorflow(run):
+    for module in ("download", "tokenize", "embed", "evaluate", "report"):
+        command = f"import sys, stages.{module}.__main__; print(*sys.modules)"
+        modules = run(ROOT, sys.executable, "-c", command).stdout.split()
+        assert not {"tensorflow", "keras"} & {*modules}, module
 
 
 class Recorder:
@@ -57,7 +95,7 @@ class Recorder:
 
     def note(self, value, key):
         name = f"{self.name}.{key}".lstrip(".")
-        if isinstance(value, params.Section | dict):
+        if isinstance(value, Section | dict):
             return Recorder(value, name, self.read)
         self.read.add(name)
         return value
@@ -70,9 +108,12 @@ class Recorder:
     def __getitem__(self, key):
         return self.note(self.section[key], key)
 
-    def model_dump(self):
+    def model_dump(self, **options):
         self.read.update(leaf.lstrip(".") for leaf in leaves(self.section, self.name))
-        return self.section.model_dump()
+        return self.section.model_dump(**options)
+
+    def items(self):
+        return [(key, self[key]) for key in self]
 
     def __iter__(self):
         self.read.update(leaves(self.section, self.name))
@@ -87,7 +128,7 @@ class Recorder:
 
 def leaves(content, name) -> set[str]:
     """The dotted names of all values of a section, a nested mapping or a single value."""
-    if isinstance(content, params.Section):
+    if isinstance(content, Section):
         content = dict(content)
     if not isinstance(content, dict):
         return {name}
@@ -100,13 +141,13 @@ def test_a_stage_reads_the_parameters_that_it_lists_and_no_other(
 ):
     monkeypatch.chdir(shutil.copytree(reproduced, tmp_path / "copy"))
     monkeypatch.setattr(sys, "argv", [module, *arguments])
-    stage_module = __import__(f"stages.{module}", fromlist=["main"])
+    stage_module = __import__(f"stages.{module}.__main__", fromlist=["main"])
     read, settings = set(), params.load(Path("params.yaml"))
     monkeypatch.setattr(params, "load", lambda: Recorder(settings, "", read))
     stage_module.main()
     # train takes the names of the variants to check its argument, and one variant's values.
     others = {f"variants.{name}" for name in settings.variants if name not in arguments}
-    if module == "train":
+    if module == "train":  # it checks its argument
         read = {name for name in read if not any(name.startswith(f"{o}.") for o in others)}
     sections = lock[stage]["params"]["params.yaml"]
     listed = {leaf for name, value in sections.items() for leaf in leaves(value, name)}

@@ -19,10 +19,12 @@ from tests.test_pipeline import content, ran
 MODULES = {  # of DVC's stages
     "download": "download",
     "vectors@glove": "download",
-    "tokenize": "tokenize_pad",
-    "embed": "build_embedding",
+    "tokenize": "tokenize",
+    "embed": "embed",
     "train@learned": "train",
+    "predict": "predict",
     "evaluate": "evaluate",
+    "report": "report",
 }
 # Each of these, put on PYTHONPATH as sitecustomize, disturbs a stage at a certain moment. It ends
 # when it is about to give its first output its name.
@@ -55,7 +57,8 @@ ONCE_IT_HAS_BEGUN = ("params.yaml", "read_text")
 NO_MEMORY_AT_ALL = """
 import resource
 from pathlib import Path
-from stages.shared.artifacts import run, whole
+from stages.shared.errors import run
+from stages.shared.files import whole
 def main():
     with whole(Path("output")) as folder:
         folder.mkdir()
@@ -100,7 +103,7 @@ def project(reproduced, tmp_path_factory) -> Path:
 
 
 def command_of(stage: str) -> str:
-    return f"python -m stages.{MODULES[stage]} {stage.partition('@')[2]}"
+    return f"python -m stages.{MODULES[stage]} {stage.partition('@')[2]}".rstrip()
 
 
 def in_namespace(script: str) -> list[str]:
@@ -187,9 +190,11 @@ def test_a_stage_that_is_interrupted_says_so_and_leaves_nothing(
 @each_stage
 def test_memory_that_runs_out_is_said_in_one_line(project, run, stage, disturb, monkeypatch):
     before = content(project)
-    first = {"download": "reviews.parquet", "vectors@glove": "vectors"}
-    first |= {"tokenize": "train", "embed": "random.npy"}
-    first |= {"train@learned": "repeat_0.csv", "evaluate": "test.parquet"}
+    first = {
+        "download": "texts.parquet", "vectors@glove": "glove", "tokenize": "train",
+        "embed": "embeddings", "train@learned": "repeat_0.csv", "predict": "test.parquet",
+        "evaluate": "history.csv", "report": "figures",
+    }  # fmt: skip
     output = (first[stage] + ".partial", "with_name")
     for moment in ONCE_IT_HAS_BEGUN, output:
         disturb(stage, NO_MORE_MEMORY, moment=moment, spare=0)
@@ -210,7 +215,7 @@ def test_what_is_half_written_goes_even_without_memory(run, tmp_path, monkeypatc
 
 
 @needs_limit
-@pytest.mark.parametrize(("stage", "spare"), [("train@learned", 32 << 10), ("evaluate", 64 << 10)])
+@pytest.mark.parametrize(("stage", "spare"), [("train@learned", 32 << 10), ("predict", 64 << 10)])
 def test_where_native_code_gives_up_for_want_of_memory_dvc_says_so_and_mends_it(
     project, run, stage, spare, disturb, monkeypatch
 ):
@@ -224,7 +229,9 @@ def test_where_native_code_gives_up_for_want_of_memory_dvc_says_so_and_mends_it(
         ("tokenize", "train.partial/labels.npy", "data/raw/texts.parquet"),
         ("embed", "words.txt", "data/raw/vectors/glove/matrix.npy"),
         ("train@learned", "random.npy", "data/sequences/train/labels.npy"),
-        ("evaluate", "coverage.json", "data/models/finetuned/repeat_1.weights.h5"),
+        ("predict", "test/labels.npy", "data/models/finetuned/repeat_1.weights.h5"),
+        ("evaluate", "test.parquet", "data/sequences/train/labels.npy"),
+        ("report", "coverage.json", "data/report/scores.csv"),
     ],
 )
 def test_an_input_that_vanishes_meanwhile_is_named(project, run, stage, opened, path, disturb):
@@ -237,14 +244,21 @@ def test_an_input_that_vanishes_meanwhile_is_named(project, run, stage, opened, 
     assert content(project) == before
 
 
-@pytest.mark.parametrize("kind", ["reviews", "vectors"])
-def test_what_was_to_be_downloaded_and_vanishes_meanwhile_is_named(project, run, kind, disturb):
+@pytest.mark.parametrize(
+    ("stage", "key"), [("download", "texts"), ("vectors@glove", "vectors.glove")]
+)
+def test_what_was_to_be_downloaded_and_vanishes_meanwhile_is_named(
+    project, run, stage, key, disturb
+):
     before = content(project)
-    path = yaml.safe_load((project / "params.yaml").read_text())["download"][kind]["path"]
-    disturb(f"download@{kind}", VANISHING, opened=".txt", path=path)
-    done = run_by_hand(project, run, f"download@{kind}")
+    section = yaml.safe_load((project / "params.yaml").read_text())["download"]
+    for part in key.split("."):
+        section = section[part]
+    path = section["path"]
+    disturb(stage, VANISHING, opened=".txt", path=path)
+    done = run_by_hand(project, run, stage)
     Path(f"{path}.away").rename(path)
-    assert_one_line(done, f"download.{kind}.path", "there is no", path)
+    assert_one_line(done, f"download.{key}.path", "there is no", path)
     assert content(project) == before
 
 
@@ -305,8 +319,8 @@ def test_no_stage_writes_outside_the_repository(make_project, run, tmp_path):
     edit_params(root, variants={"learned": {"vectors": "random", "trainable": True}})
     for folder in ("home", "tmp"):
         (elsewhere / folder).mkdir(parents=True)
-    stages = ["download reviews", "download vectors", "tokenize_pad", "build_embedding"]
-    stages += ["train learned", "evaluate"]
+    stages = ["download", "download glove", "tokenize", "embed", "train learned", "predict"]
+    stages += ["evaluate", "report"]
     script = f"""
         export HOME={elsewhere}/home TMPDIR={elsewhere}/tmp
         unset XDG_CACHE_HOME XDG_CONFIG_HOME KERAS_HOME MPLCONFIGDIR
@@ -329,8 +343,8 @@ def test_no_stage_writes_outside_the_repository(make_project, run, tmp_path):
 @needs_mount
 def test_the_default_pipeline_needs_no_network(make_project, run, tmp_path):
     root = make_project(tmp_path / "offline")
-    for kind, source in (("reviews", "imdb-package"), ("vectors", "glove-package")):
+    for kind, source in (("texts", "imdb-package"), ("vectors__glove", "glove-package")):
         edit_params(root, **{f"download__{kind}__source": source, f"download__{kind}__path": None})
     run(root, "dvc", "init", "--no-scm", "--force")
     done = run(root, "unshare", "--map-root-user", "--net", "dvc", "repro")
-    assert "evaluate" in ran(done)
+    assert "report" in ran(done)

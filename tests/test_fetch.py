@@ -309,7 +309,7 @@ def test_a_part_that_was_complete_is_not_downloaded_again(site, monkeypatch):
 
 def child(code: str) -> subprocess.Popen:
     """Run code that has `fetching` in another process."""
-    code = f"from stages.sources import fetch as fetching\n{code}"
+    code = f"from stages.download import fetch as fetching\n{code}"
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     return subprocess.Popen(
         [sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True
@@ -337,7 +337,7 @@ def test_a_killed_download_goes_on_in_another_process(site):
 
 def test_a_full_disk_is_named_and_what_has_arrived_is_kept(site):
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))"
-    call = f"from stages.shared.artifacts import run; run(lambda: fetching.fetch({site.url!r}))"
+    call = f"from stages.shared.errors import run; run(lambda: fetching.fetch({site.url!r}))"
     process = child(f"{limit}\n{call}")
     said = process.communicate()[1]
     assert process.returncode == 1

@@ -67,19 +67,19 @@ def test_a_history_has_each_repeat_and_their_mean(drawn):
 
 
 def test_a_comparison_has_repeats_means_the_majority_and_the_gaps(drawn):
-    scores = {
-        "learned": pd.DataFrame({"accuracy": [0.50, 0.54]}),
-        "zebra": pd.DataFrame({"accuracy": [0.70, 0.60]}),
-        "pretrained": pd.DataFrame({"accuracy": [0.80, 0.90]}),
-    }
+    of = {"learned": [0.50, 0.54], "zebra": [0.70, 0.60], "pretrained": [0.80, 0.90]}
+    scores = pd.DataFrame(
+        [(name, r, value) for name, values in of.items() for r, value in enumerate(values)],
+        columns=["variant", "repeat", "accuracy"],
+    )
     gaps = {
         "zebra-learned": {"accuracy": 0.13, "accuracy_low": 0.1, "accuracy_high": 0.16},
         "pretrained-learned": {"accuracy": 0.33, "accuracy_low": None, "accuracy_high": None},
     }
-    figure = drawn(figures.comparison, scores, gaps, 0.44, "mine.csv: 9 reviews")
+    figure = drawn(figures.comparison, scores, gaps, 0.44, "mine.csv: 9 texts")
     left, right = figure.axes
-    assert "mine.csv: 9 reviews" in figure.get_suptitle()
-    assert [label.get_text() for label in left.get_xticklabels()] == list(scores)
+    assert "mine.csv: 9 texts" in figure.get_suptitle()
+    assert [label.get_text() for label in left.get_xticklabels()] == list(of)
     repeats = [line["y"] for line in lines(left)][:2]
     assert repeats == [[0.50, 0.70, 0.80], [0.54, 0.60, 0.90]]
     [majority] = [line for line in lines(left) if line["label"] == "always the same label"]
@@ -105,16 +105,27 @@ NAMES = ["good", "fine", "great", "bad", "poor", "awful"]
 POSITIVE = np.arange(6) < 3
 
 
-def places(seed: int = 0) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    before, after = np.random.default_rng(seed).normal(size=(2, 6, 2))
-    return {"learned": (before, after)}
+PLACES = np.random.default_rng(0).normal(size=(2, 6, 2))  # before and after
+
+
+def table_of(places: np.ndarray = PLACES, names: list[str] = NAMES) -> pd.DataFrame:
+    """Words at (phases, words, 2) as `evaluate` tabulates them."""
+    parts = [
+        pd.DataFrame(
+            {
+                "variant": "learned", "matrix": phase, "word": names, "label": POSITIVE.astype(int),
+                "x": xy[:, 0], "y": xy[:, 1],
+            }
+        )
+        for phase, xy in zip(("initial", "trained"), places, strict=True)
+    ]  # fmt: skip
+    return pd.concat(parts)
 
 
 def test_words_stand_at_their_places_in_the_colour_of_their_label(drawn):
-    points = places()
-    figure = drawn(figures.words, points, NAMES, POSITIVE, ["ham", "spam"])
+    figure = drawn(figures.words, table_of(), ["ham", "spam"])
     before, after = figure.axes
-    phases = zip((before, after), ("before", "after"), points["learned"], strict=True)
+    phases = zip((before, after), ("before", "after"), PLACES, strict=True)
     for axis, phase, expected in phases:
         assert axis.get_title() == f"learned, {phase} training"
         [scatter] = axis.collections
@@ -130,7 +141,7 @@ def test_words_stand_at_their_places_in_the_colour_of_their_label(drawn):
 
 def test_no_word_is_over_another_even_at_one_place(drawn):
     near = np.array([[0, 0], [0, 0.001], [0.001, 0], [0, 0], [1, 1], [1, 1.001]])
-    figure = drawn(figures.words, {"learned": (near, near)}, NAMES, POSITIVE, ["0", "1"])
+    figure = drawn(figures.words, table_of(np.stack([near, near])), ["0", "1"])
     for axis in figure.axes:
         boxes = [text.get_window_extent() for text in axis.texts]
         assert len(boxes) == 6
@@ -140,7 +151,7 @@ def test_no_word_is_over_another_even_at_one_place(drawn):
 @pytest.mark.parametrize("foreign", ["好", "ดี", "טוב", "جيد"])
 def test_words_that_the_font_lacks_or_that_run_from_right_to_left_are_numbered(drawn, foreign):
     names = [foreign, *NAMES[1:]]
-    figure = drawn(figures.words, places(), names, POSITIVE, [foreign, "1"])
+    figure = drawn(figures.words, table_of(names=names), [foreign, "1"])
     shown = [text.get_text() for text in figure.axes[0].texts]
     assert sorted(shown) == ["1", "2", "3", "4", "5", "6"]
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
@@ -149,7 +160,7 @@ def test_words_that_the_font_lacks_or_that_run_from_right_to_left_are_numbered(d
 
 def test_a_dollar_is_a_dollar(drawn):
     names = ["$a$", "b_$", *NAMES[2:]]
-    figure = drawn(figures.words, places(), names, POSITIVE, ["$0$", "1"])
+    figure = drawn(figures.words, table_of(names=names), ["$0$", "1"])
     assert not any(text.get_parse_math() for text in figure.axes[0].texts)
 
 
@@ -178,7 +189,7 @@ def test_calibration_and_lengths_have_a_line_for_each_variant(drawn):
 
 def test_a_figure_is_written_whole_and_the_same_each_time(tmp_path):
     for name in ("a.png", "b.png"):
-        figures.words(places(), NAMES, POSITIVE, ["0", "1"], tmp_path / name)
+        figures.words(table_of(), ["0", "1"], tmp_path / name)
     content = (tmp_path / "a.png").read_bytes()
     assert content == (tmp_path / "b.png").read_bytes()
     assert plt.imread(tmp_path / "a.png").std() > 0.05  # not an empty sheet

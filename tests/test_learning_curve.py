@@ -24,7 +24,7 @@ def run(name, samples, head="flatten", gap=0.1, half=0.05, seed=0, **others):
         "gap.pretrained-learned.accuracy_low": gap - half,
         "gap.pretrained-learned.accuracy_high": gap + half,
         "variants.learned.vectors": "random", "variants.pretrained.vectors": "glove",
-        "learned.largest_share": 0.5, "pretrained.largest_share": 0.5, "share_of_tokens": 0.9,
+        "learned.largest_share": 0.5, "pretrained.largest_share": 0.5, "glove.share_of_tokens": 0.9,
     } | others  # fmt: skip
 
 
@@ -116,23 +116,23 @@ def test_the_crossing_and_its_interval_are_straight_over_the_logarithm_of_the_si
         (
             [0.1, 0.0001, -0.1],
             0.05,
-            "pretrained wins below 317, learned wins above 3,166, and between them we can't tell"
-            " (the lines cross at 1,002).",
+            "pretrained wins below 317, learned wins above 3,166, and between them no winner is"
+            " significant (the lines cross at 1,002).",
         ),
         (
             [0.1, -0.1, 0.1],
             0.05,
             "pretrained wins below 178, learned wins from 562 to 1,778, pretrained wins above"
-            " 5,623, elsewhere we can't tell (the lines cross at 316 and 3,162).",
+            " 5,623, elsewhere no winner is significant (the lines cross at 316 and 3,162).",
         ),
-        ([0.0, 0.2, 0.2], 0.1, "pretrained wins above 316, elsewhere we can't tell."),
+        ([0.0, 0.2, 0.2], 0.1, "pretrained wins above 316, elsewhere no winner is significant."),
         (
             [-0.2, 0, -0.2],
             0.1,
-            "learned wins below 316, and above 3,162, and between them we can't tell.",
+            "learned wins below 316, and above 3,162, and between them no winner is significant.",
         ),
         ([-0.2, -0.3, -0.2], 0.1, "learned wins at every size."),
-        ([0.1, 0.1, 0.1], 0.2, "no difference is certain at any size."),
+        ([0.1, 0.1, 0.1], 0.2, "no difference is significant at any size."),
         ([0.1, 0.1, 0.1], np.nan, "too few sizes with an interval."),
     ],
 )
@@ -145,12 +145,17 @@ def test_a_sentence_says_who_wins_where_and_where_it_cant_be_told(gap, half, sai
 @pytest.mark.parametrize(
     ("doubtful", "said"),
     [
-        ([0], "learned wins above 3,166, elsewhere we can't tell (the lines cross at 1,002)."),
+        (
+            [0],
+            "learned wins above 3,166, elsewhere no winner is significant (the lines cross at"
+            " 1,002).",
+        ),
         (
             [1],
-            "pretrained wins at 100, learned wins at 10,000, and between them we can't tell.",
+            "pretrained wins at 100, learned wins at 10,000, and between them no winner is"
+            " significant.",
         ),
-        ([0, 2], "no difference is certain at any size."),
+        ([0, 2], "no difference is significant at any size."),
         ([0, 1, 2], "no answer at any size."),
     ],
 )
@@ -162,8 +167,12 @@ def test_a_point_with_a_doubt_makes_no_winner(doubtful, said):
 
 
 def test_why_no_winner_is_named_stands_under_the_table():
-    doubtful = {"learned.largest_share": 0.99, "share_of_tokens": 0.1}
-    rows = [run("a", 100, **doubtful), run("b", 200, share_of_tokens=0.1), run("c", 400)]
+    doubtful = {"learned.largest_share": 0.99, "glove.share_of_tokens": 0.1}
+    rows = [
+        run("a", 100, **doubtful),
+        run("b", 200, **{"glove.share_of_tokens": 0.1}),
+        run("c", 400),
+    ]
     data = DATA | {"labels": ["neg", "*pos*"], "test": [40, 8]}
     table = lc.curve(pd.DataFrame(rows), SWEPT, PANELS, data)
     *_, last = lc.report(table, SWEPT, PANELS, "title").strip().splitlines()
@@ -175,7 +184,7 @@ def test_why_no_winner_is_named_stands_under_the_table():
     assert "everywhere " in last
     assert "\\*pos\\*" in last
     older = pd.DataFrame([run("a", 100), run("b", 200)]).drop(
-        columns=["learned.largest_share", "pretrained.largest_share", "share_of_tokens"]
+        columns=["learned.largest_share", "pretrained.largest_share", "glove.share_of_tokens"]
     )
     empty = DATA | {"labels": [], "train": [], "test": []}
     assert not lc.curve(older, SWEPT, PANELS, empty)["doubt"].any()

@@ -11,16 +11,9 @@ from stages.train.backend import keras
 import numpy as np
 import pytest
 
-from stages.train.loop import (
-    SUPPORTED,
-    WIDTH_STEP,
-    compile_fit,
-    compile_predict,
-    drop_words,
-    initial_weights,
-    prepare,
-    stacked,
-)
+from stages.predict.scoring import Scorer
+from stages.train.batches import WIDTH_STEP, drop_words, prepare, stacked
+from stages.train.loop import SUPPORTED, Loop, initial_weights
 from stages.train.network import build_model
 
 HEADS = ("flatten", "mean", "conv")
@@ -87,7 +80,7 @@ def assert_same(ours, keras_fit):
 @pytest.mark.parametrize("head", HEADS)
 def test_losses_and_weights_are_those_of_model_fit(head, trainable):
     model = a_model(head, trainable)
-    fit = compile_fit(model, "rmsprop", LEARNING_RATE, BATCH_SIZE)
+    fit = Loop(model, "rmsprop", LEARNING_RATE, BATCH_SIZE).fit
     ours = run(fit, model, DISTINCT)
     assert_same(ours, run_keras(model, "rmsprop", DISTINCT))
     assert np.array_equal(ours[0][0], weights_for(model)[0]) is not trainable
@@ -100,13 +93,13 @@ def test_losses_and_weights_are_those_of_model_fit(head, trainable):
 @pytest.mark.parametrize("optimizer", sorted({*SUPPORTED} - {"rmsprop"}))
 def test_every_optimizer_is_that_of_keras(optimizer):
     model = a_model()
-    fit = compile_fit(model, optimizer, LEARNING_RATE, BATCH_SIZE)
+    fit = Loop(model, optimizer, LEARNING_RATE, BATCH_SIZE).fit
     assert_same(run(fit, model, DISTINCT), run_keras(model, optimizer, DISTINCT))
 
 
 def test_an_unknown_optimizer_is_refused_with_those_that_would_do():
     with pytest.raises(ValueError, match=r"train.optimizer is 'ftrl': choose one of sgd, rmsprop"):
-        compile_fit(a_model(), "ftrl", LEARNING_RATE, BATCH_SIZE)
+        Loop(a_model(), "ftrl", LEARNING_RATE, BATCH_SIZE)
 
 
 def test_repeats_are_compiled_once_and_are_the_same_after_longer_reviews(monkeypatch):
@@ -116,7 +109,7 @@ def test_repeats_are_compiled_once_and_are_the_same_after_longer_reviews(monkeyp
         keras.losses, "binary_crossentropy", lambda *pair: traced.append(1) or loss(*pair)
     )
     model = a_model("mean")
-    fit = compile_fit(model, "rmsprop", LEARNING_RATE, BATCH_SIZE)
+    fit = Loop(model, "rmsprop", LEARNING_RATE, BATCH_SIZE).fit
     first, n_traced = run(fit, model, REPEATED), len(traced)
     again = run(fit, model, REPEATED)
     assert len(traced) == n_traced
@@ -135,7 +128,7 @@ def test_a_width_leaves_room_for_the_next_epoch():
 
 def test_each_epoch_is_reported_as_it_ends():
     model, reported = a_model(trainable=False), []
-    fit = compile_fit(model, "sgd", LEARNING_RATE, BATCH_SIZE)
+    fit = Loop(model, "sgd", LEARNING_RATE, BATCH_SIZE).fit
 
     def orders():
         for number, order in enumerate(ORDERS):
@@ -153,7 +146,7 @@ def test_predictions_are_those_of_keras_for_any_number_of_reviews(head):
     weights = weights_for(model)
     model.set_weights(weights)
     for x in (REPEATED, VALIDATION_REVIEWS):
-        probabilities = compile_predict(model)(weights, x)
+        probabilities = Scorer(model).predict(weights, x)
         assert probabilities.dtype == np.float32
         np.testing.assert_allclose(probabilities, model.predict(x, verbose=0)[:, 0], rtol=1e-5)
 
@@ -175,7 +168,7 @@ def train_and_save(path) -> None:
     saved = []
     for head in HEADS:
         model = build_model(head, 10_000, 100, 100, 32, trainable=True)
-        fit = compile_fit(model, "rmsprop", 0.001, 32)
+        fit = Loop(model, "rmsprop", 0.001, 32).fit
         weights, _ = fit(initial_weights(model, 0, matrix), x, y, x, y, [np.arange(300)])
         saved += weights
     np.savez(path, *saved)
@@ -196,7 +189,7 @@ def test_another_process_on_one_core_gives_the_same_bytes(tmp_path):
 
 def test_threads_at_once_give_what_each_alone_gives():
     model = a_model("mean")
-    fit = compile_fit(model, "rmsprop", LEARNING_RATE, BATCH_SIZE)
+    fit = Loop(model, "rmsprop", LEARNING_RATE, BATCH_SIZE).fit
 
     def train(seed):
         weights = weights_for(model, seed)
@@ -212,7 +205,7 @@ def test_threads_at_once_give_what_each_alone_gives():
 
 @pytest.mark.parametrize("head", ["flatten", "mean"])
 def test_dropped_words_are_their_share_and_a_mean_is_that_of_the_rest(head):
-    reviews = prepare(a_model(head), np.tile(REPEATED, (50, 1)))
+    reviews = prepare(np.tile(REPEATED, (50, 1)), NUM_WORDS, head == "mean")
     dropped = drop_words(0.3, np.random.default_rng(0), reviews)
     if head == "flatten":
         was_word = reviews > 0
@@ -230,7 +223,7 @@ def test_dropped_words_are_their_share_and_a_mean_is_that_of_the_rest(head):
 
 def test_a_learning_rate_of_its_own_for_each_epoch_is_used():
     model = a_model()
-    fit = compile_fit(model, "rmsprop", LEARNING_RATE, BATCH_SIZE)
+    fit = Loop(model, "rmsprop", LEARNING_RATE, BATCH_SIZE).fit
     data = DISTINCT, LABELS, VALIDATION_REVIEWS, VALIDATION_LABELS, ORDERS
     weights, _ = fit(weights_for(model), *data, rates=[LEARNING_RATE, 0.0])
     first_only, _ = fit(weights_for(model), *data[:-1], ORDERS[:1])
@@ -240,7 +233,7 @@ def test_a_learning_rate_of_its_own_for_each_epoch_is_used():
 
 def test_without_validation_reviews_training_is_the_same_and_their_measures_are_nan():
     model = a_model("mean")
-    fit = compile_fit(model, "rmsprop", LEARNING_RATE, BATCH_SIZE)
+    fit = Loop(model, "rmsprop", LEARNING_RATE, BATCH_SIZE).fit
     weights, history = fit(weights_for(model), REPEATED, LABELS, REPEATED[:0], LABELS[:0], ORDERS)
     expected, expected_history = run(fit, model, REPEATED)
     for weight, other in zip(weights, expected, strict=True):

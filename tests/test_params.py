@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from stages.shared import params
 from stages.shared.errors import InputError
+from stages.shared.schema import Train
 from stages.train.loop import SUPPORTED
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
@@ -19,7 +20,7 @@ PARAMS = Path(__file__).parents[1] / "params.yaml"
 def default() -> dict:
     """The project's parameters, with what a user may add."""
     content = yaml.safe_load(PARAMS.read_text())
-    content["embed"] |= {"domain": {"dim": 50}, "adapted": {"dim": 50}}
+    content["embed"] |= {"own": {"fitted": 50}, "both": {"vectors": "glove", "fitted": 50}}
     return content
 
 
@@ -88,10 +89,10 @@ def test_a_key_that_is_missing_misspelt_or_too_much_is_named(tmp_path, key):
             section[last + "x"] = value
         path = tmp_path / "params.yaml"
         path.write_text(yaml.safe_dump(content))
-        if change == "missing" and key in ("embed.domain", "embed.adapted"):
-            continue  # they may be left out
-        if parents == ["variants"] or (key == "variants" and change == "x"):
-            continue  # a variant may have any name
+        if parents in (["variants"], ["download", "vectors"], ["embed"]):
+            continue  # these have names of the user's own
+        if parents[:1] == ["embed"] and change == "missing":
+            continue  # what a start is made of is tested below
         with pytest.raises(InputError) as error:
             params.load(path)
         named = key if change == "missing" else key + "x"
@@ -107,7 +108,7 @@ def test_anything_is_a_parameter_or_an_input_error(edited, key, value):
     try:
         edited(key, value)
     except InputError as error:
-        assert is_named(error, key) or key.startswith("variants")
+        assert is_named(error, key) or key.startswith(("variants", "download.vectors", "embed"))
 
 
 def test_the_default_parameters_are_valid(project):
@@ -126,20 +127,25 @@ def test_the_default_parameters_are_valid(project):
         ("optimizer", "adam", "optimizer is not a parameter; known here: seed, download,"),
         ("model.head", "max", "model.head is 'max', but should be 'flatten', 'mean' or 'conv'"),
         ("tokenize", None, "tokenize is None, but should be a valid dictionary"),
-        ("embed.random", {}, "embed.random.dim is missing"),
-        ("variants.learned.vectors", "fasttext", "variants.learned.vectors is 'fasttext'"),
+        ("embed.random", {}, "embed.random should be {dim: 50}, drawn at random, or"),
+        ("variants.learned.vectors", "fasttext", "variants.learned.vectors is fasttext"),
         ("variants.learned.frozen", True, "known here: vectors, trainable"),
         ("variants", {}, "variants has no learned"),
         ("variants.gap", {"vectors": "glove", "trainable": True}, "variants.gap would collide"),
         ("variants.a/b", {"vectors": "glove", "trainable": True}, "variants.a/b"),
-        ("variants.learned.vectors", "domain", "but embed has no domain: add {dim: 50}"),
+        ("variants.learned.vectors", "x", "learned.vectors is x, but embed has only"),
+        ("embed.both.vectors", "x", "embed.both.vectors is x, but download.vectors has only glove"),
+        ("embed.both.dim", 3, "embed.both should be {dim: 50}, drawn at random, or"),
+        ("embed.domain", {"dim": 50}, "embed.domain is {fitted: 50}"),
+        ("embed.adapted", {"dim": 3}, "embed.adapted is {vectors: glove, fitted: 3}"),
+        ("download.reviews", {}, "older version: download.reviews is download.texts now"),
         ("tokenize.num_bigrams", 10, "but model.head flatten reads words in order"),
         ("train.word_dropout", 1, "train.word_dropout is 1, but should be less than 1"),
         ("download.texts.source", "table", "download.texts: source table needs a path"),
         (
             "download.vectors.glove.path",
             "x.txt",
-            "download.vectors: source glove-package takes no path",
+            "download.vectors.glove: source glove-package takes no path",
         ),
     ],
 )
@@ -151,7 +157,7 @@ def test_an_impossible_value_is_named_in_one_line(edited, key, value, said):
 
 
 def test_every_optimizer_that_training_supports_may_be_named():
-    assert get_args(params.Train.model_fields["optimizer"].annotation) == SUPPORTED
+    assert get_args(Train.model_fields["optimizer"].annotation) == SUPPORTED
 
 
 def test_a_learning_rate_may_be_written_as_dvc_accepts_it(edited):
@@ -191,5 +197,20 @@ def test_a_missing_file_is_refused(tmp_path):
     [("http://a/b", True), ("HTTPS://a/b", True), ("a/b", False), ("ftp://a/b", False)],
 )
 def test_a_url_is_told_from_a_path(path, is_url):
-    source = params.load(PARAMS).download.vectors.model_copy(update={"path": path})
+    source = params.load(PARAMS).download.vectors["glove"].model_copy(update={"path": path})
     assert source.is_url is is_url
+
+
+def test_what_an_older_file_names_otherwise_is_told_all_at_once(tmp_path):
+    path = tmp_path / "params.yaml"
+    content = default()
+    content["download"] = {"reviews": content["download"]["texts"], "vectors": {"source": "x"}}
+    content["embed"] = {"random": {"dim": 50}, "glove": {}, "domain": {"dim": 20}}
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError) as error:
+        params.load(path)
+    assert str(error.value) == (
+        f"{path} is that of an older version: download.reviews is download.texts now; what is below"
+        " download.vectors goes below download.vectors.glove; embed.glove is {vectors: glove};"
+        " embed.domain is {fitted: 20}"
+    )

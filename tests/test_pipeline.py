@@ -64,7 +64,7 @@ def test_the_metrics_have_the_agreed_keys(reproduced):
 
 def test_changing_one_variant_retrains_only_that_variant(copy, run):
     edit_params(copy, variants__finetuned__trainable=False)
-    assert ran(run(copy, "dvc", "repro")) == ["train@finetuned", "evaluate"]
+    assert ran(run(copy, "dvc", "repro")) == ["train@finetuned", "predict", "evaluate", "report"]
     metrics = json.loads((copy / "metrics/evaluation.json").read_text())
     assert metrics["finetuned"] == metrics["pretrained"]  # for now they are the same variant
 
@@ -72,18 +72,20 @@ def test_changing_one_variant_retrains_only_that_variant(copy, run):
 def test_a_parameter_reruns_only_what_reads_it(copy, run):
     trains = {"train@learned", "train@pretrained", "train@finetuned"}
     edit_params(copy, train__samples=30)
-    assert changed_stages(run, copy) == {*trains, "evaluate"}
+    assert changed_stages(run, copy) == {*trains, "report"}
     edit_params(copy, train__samples=40, embed__random__dim=4)
-    assert changed_stages(run, copy) == {"embed", "evaluate"}
+    assert changed_stages(run, copy) == {"embed", "train@learned", "report"}
     edit_params(copy, embed__random__dim=8, tokenize__maxlen=10)
-    assert changed_stages(run, copy) == {"tokenize", "evaluate"}
+    assert changed_stages(run, copy) == {"tokenize", "report"}
     edit_params(copy, tokenize__maxlen=20, model__head="mean")
-    assert changed_stages(run, copy) == {*trains, "evaluate"}
+    assert changed_stages(run, copy) == {*trains, "predict", "report"}
 
 
 def test_a_new_width_of_the_learned_embedding_leaves_the_pretrained_ones_alone(copy, run):
     edit_params(copy, embed__random__dim=4)
-    assert ran(run(copy, "dvc", "repro")) == ["embed", "train@learned", "evaluate"]
+    assert ran(run(copy, "dvc", "repro")) == [
+        "embed", "train@learned", "predict", "evaluate", "report",
+    ]  # fmt: skip
 
 
 def test_an_experiment_shows_every_row_of_the_comparison_with_its_change(copy, run):
@@ -122,7 +124,7 @@ def test_too_many_samples_stop_the_stage_with_one_line(copy, run):
     done = run(copy, "python", "-m", "stages.train", "learned", check=False)
     assert done.returncode == 1
     assert done.stderr == (
-        "error: params.yaml: train.samples is 300, but the train split has only 200 reviews:"
+        "error: params.yaml: train.samples is 300, but the train split has only 200 texts:"
         " set train.samples to at most 200\n"
     )
 
@@ -163,9 +165,9 @@ def test_dvc_draws_every_plot(copy, run):
 WITH_EACH_INPUT_SPOILT = """
 import importlib, os, sys
 from pathlib import Path
-from stages.shared import artifacts, integrity
+from stages.shared import errors, integrity
 module, inputs, *sys.argv[1:] = sys.argv[1:]
-stage = importlib.import_module(f"stages.{module}")
+stage = importlib.import_module(f"stages.{module}.__main__")
 for path in map(Path, inputs.split(",")):
     whole = path.read_bytes()
     for what in ("missing", "overwritten", "flipped"):
@@ -190,9 +192,9 @@ for path in map(Path, inputs.split(",")):
 @pytest.mark.parametrize(
     ("module", "arguments", "inputs"),
     [
-        ("tokenize_pad", [], ["data/raw/texts.parquet"]),
+        ("tokenize", [], ["data/raw/texts.parquet"]),
         (
-            "build_embedding",
+            "embed",
             [],
             [
                 "data/sequences/vocabulary.parquet",
@@ -210,19 +212,37 @@ for path in map(Path, inputs.split(",")):
             ],
         ),
         (
+            "predict",
+            [],
+            [
+                "data/models/learned/repeat_0.weights.h5",
+                "data/models/finetuned/repeat_1.weights.h5",
+                "data/sequences/test/labels.npy",
+                "data/sequences/test/sequences.npy",
+            ],
+        ),
+        (
             "evaluate",
             [],
             [
                 "data/embeddings/random.npy",
                 "data/models/learned/repeat_0.weights.h5",
-                "data/models/finetuned/repeat_1.weights.h5",
+                "data/predictions/test.parquet",
                 "data/raw/texts.parquet",
-                "data/sequences/test/labels.npy",
-                "data/sequences/test/sequences.npy",
                 "data/sequences/train/labels.npy",
                 "data/sequences/train/sequences.npy",
                 "data/sequences/vocabulary.parquet",
+                "metrics/training/learned.csv",
+            ],
+        ),
+        (
+            "report",
+            [],
+            [
+                "data/report/scores.csv",
                 "metrics/coverage.json",
+                "metrics/data.json",
+                "metrics/evaluation.json",
                 "metrics/training/learned.csv",
             ],
         ),

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from experiments import sweep
 from tests.conftest import edit_params
 from tests.ray_cluster import assert_every_point_once, finish, take, wait_for
 
@@ -64,7 +65,7 @@ def test_without_ray_the_option_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.setattr(sys, "argv", ["experiments.sweep", "--ray", "auto"])
     with pytest.raises(SystemExit, match=r"pip install -r requirements-ray\.txt"):
-        dvc_queue.main()
+        sweep.main()
 
 
 def test_what_would_not_run_elsewhere_is_refused_with_a_line(machines, small, start, tmp_path):

@@ -150,7 +150,8 @@ class Reader(HTMLParser):
          "2.3 points of test accuracy (95 % interval 1.2 to 3.4), and `finetuned` does not differ "
          "significantly from `learned` (−1.1 to 1.9 points). "),  # noqa: RUF001
         (UNDECIDED, UNDECIDED, "**Undecided:** with 200 labelled texts, `pretrained` does not "
-         "differ significantly from `learned` (95 % interval −1.1 to 1.9 points of test accuracy), and "  # noqa: RUF001
+         "differ significantly from `learned` (95 % interval −1.1 to 1.9 points of test accuracy), "  # noqa: RUF001
+         "and "
          "`finetuned` does not "),
         (LOST, WON, "**In part:** "),
         (WON, (0.01, 0.0001, 0.02), "**Yes:** with 200 labelled texts, `pretrained` beats "
@@ -261,7 +262,8 @@ def test_equal_texts_are_told_and_warned_of_where_they_are_many(page, settings, 
     text = markdown(settings(), RESULT, coverage, DATA, {})
     assert r"**Warning:** only 62.0 % of \<the words>" in text
     other = coverage | {"fasttext": coverage["glove"] | {"warnings": ["few"]}}
-    text = markdown(settings(), RESULT, other, DATA, {})
+    own = settings(embed={"fasttext": {"vectors": "glove"}})
+    text = markdown(own, RESULT, other, DATA, {})
     assert r"**Warning:** `glove`: only 62.0 % of \<the words>" in text
     assert "**Warning:** `fasttext`: few" in text
 

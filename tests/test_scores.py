@@ -105,7 +105,7 @@ def test_the_predictions_name_variant_repeat_and_row_and_are_read_again(tmp_path
     labels, judged = predictions.read(["a", "b"])
     assert labels.tolist() == LABELS.tolist()
     assert judged["a"].probabilities.tolist() == PROBABILITIES.tolist()
-    assert judged["b"].right.tolist() == [[False, True, False, True], [False] * 4]
+    assert judged["b"].right.tolist() == [[False, True, True, False], [False] * 4]
     assert judged["a"].pooled.tolist() == [True] * 4
     frame = pd.read_parquet(artifacts.PREDICTIONS)
     assert len(frame) == 16

@@ -116,7 +116,7 @@ def test_folders_of_splits_may_be_written_otherwise_and_one_may_be_for_validatio
     ("names", "said"),
     [
         (["a.txt", "b.txt"], "has no file <label>/"),
-        (["train/a/1.txt", "train/b/1.txt"], "all reviews are of the split 'train'"),
+        (["train/a/1.txt", "train/b/1.txt"], "all texts are of the split 'train'"),
         (["a/1.html", "b/1.html"], "has no file <label>/"),
         (["a/1.txt", "a/2.txt"], "has 1 label "),
     ],

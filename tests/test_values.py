@@ -67,7 +67,10 @@ def root(texts, vectors, make_project, run, tmp_path_factory) -> Path:
         "source": "table", "path": "texts.csv", "split": "split", "positive": "bad",
     }  # fmt: skip
     content["download"]["vectors"]["glove"]["path"] = "glove.txt"
-    content["embed"] = {"random": {"dim": DIM}, "glove": {}, "adapted": {"dim": 5}}
+    content["embed"] = {
+        "random": {"dim": DIM}, "glove": {"vectors": "glove"},
+        "adapted": {"vectors": "glove", "fitted": 5},
+    }  # fmt: skip
     content["variants"] = VARIANTS
     (root / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     edit_params(
@@ -148,7 +151,7 @@ def predictions(root) -> dict[str, np.ndarray]:
     """Probabilities of label 1 by variant: (repeats, texts)."""
     frame = pd.read_parquet(root / "data/predictions/test.parquet")
     return {
-        variant: rows.pivot(index="repeat", columns="review", values="probability").to_numpy()
+        variant: rows.pivot(index="repeat", columns="row", values="probability").to_numpy()
         for variant, rows in frame.groupby("variant", observed=True)
     }
 
@@ -192,6 +195,8 @@ def test_the_coverage_counts_words_and_tokens(root, vectors, split, vocabulary):
     tokens = [word for text in split("train")[0] for word in text_to_word_sequence(text)]
     kept = vocabulary[: NUM_WORDS - 1]
     found = json.loads((root / "metrics/coverage.json").read_text())
+    assert found["glove"] == found["adapted"]  # the same file of vectors
+    found = found["glove"]
     assert found["tokens"] == len(tokens)
     assert found["words"] == len(vocabulary)
     share = np.mean([word in vectors for word in tokens])
@@ -320,7 +325,7 @@ def test_confusion_roc_and_history_are_means_over_repeats(root, predictions, spl
                 of = (rows > 0.5) == predicted
                 count = of[:, labels == actual].sum(axis=1).mean()
                 row = confusion.loc[variant, actual, predicted]
-                assert row["reviews"] == pytest.approx(count, abs=1e-4)
+                assert row["texts"] == pytest.approx(count, abs=1e-4)
                 assert row["share"] == pytest.approx(count / (labels == actual).sum(), abs=1e-4)
         curve = roc[roc["variant"] == variant]
         for _, point in curve[1:].iterrows():
@@ -352,10 +357,10 @@ def test_calibration_and_lengths_are_of_these_predictions(root, predictions, spl
         found = calibration[calibration["variant"] == variant]
         np.testing.assert_allclose(found[["predicted", "positive"]], expected, atol=0.02)
         found = lengths[lengths["variant"] == variant]
-        assert found["reviews"].sum() == len(labels)
+        assert found["texts"].sum() == len(labels)
         for _, row in found.iterrows():
             chosen = (n_words >= row["words_from"]) & (n_words <= row["words_to"])
-            assert chosen.sum() == row["reviews"]
+            assert chosen.sum() == row["texts"]
             accuracy = correct(rows, labels)[:, chosen].mean()
             assert row["accuracy"] == pytest.approx(accuracy, abs=1e-4)
 
@@ -373,9 +378,9 @@ def test_disagreements_quote_the_texts_that_one_got_right_and_the_other_wrong(
         chosen = np.flatnonzero(correct(right, labels) & ~correct(wrong, labels))
         expected = chosen[np.argsort(-np.abs(learned - other)[chosen], kind="stable")][:10]
         rows = found[found["kind"] == kind]
-        assert rows["review"].tolist() == expected.tolist()
+        assert rows["row"].tolist() == expected.tolist()
         for _, row in rows.iterrows():
-            i = row["review"]
+            i = row["row"]
             assert row["label"] == labels[i]
             assert texts[i].endswith(row["text"].removeprefix("…"))
             assert row["learned"] == pytest.approx(learned[i], abs=1e-4)
@@ -403,7 +408,7 @@ def test_the_tables_of_words_are_of_repeat_0_and_of_the_train_split(
         if in_text[:, i].sum() >= 0.005 * len(labels):
             z[names[i]] = np.log(a * d / (b * c)) / np.sqrt(1 / a + 1 / b + 1 / c + 1 / d)
     ranked = sorted(z, key=z.get)
-    pictured = table(root, "data/report/pictured.csv")["word"].tolist()
+    pictured = table(root, "data/report/pictured.csv")["word"].drop_duplicates().tolist()
     assert len(pictured) == 30
     assert min(z[word] for word in pictured[:15]) >= z[ranked[-15]] - 1e-9  # speak for bad
     assert max(z[word] for word in pictured[15:]) <= z[ranked[14]] + 1e-9
@@ -475,13 +480,13 @@ def test_every_number_of_the_report_is_one_of_the_metrics(root, evaluation, pred
     assert f"always saying good is right for {100 * evaluation['majority']:.1f} %" in page
     assert f"{100 * evaluation[best]['roc_auc']:.0f} % of pairs" in page
     sizes = next(t for t in tables if "how many" in t).set_index("what")["how many"]
-    assert sizes["reviews of the train split"] == "130"
-    assert sizes["reviews of the test split"] == "79"
+    assert sizes["texts of the train split"] == "130"
+    assert sizes["texts of the test split"] == "79"
     assert sizes.loc["of these, labelled good"].tolist() == ["70", "34"]
     assert sizes.loc["of these, labelled bad"].tolist() == ["60", "45"]
     assert sizes["of these, drawn to train on"] == str(SAMPLES)
 
-    lengths = next(t for t in tables if "reviews" in t)
+    lengths = next(t for t in tables if "texts" in t)
     csv = table(root, "data/report/lengths.csv")
     for _, row in csv.iterrows():
         words = f"{row['words_from']:,} to {row['words_to']:,}"
@@ -515,9 +520,9 @@ def test_every_number_of_the_report_is_one_of_the_metrics(root, evaluation, pred
                     expected["distance"], abs=6e-4
                 )
 
-    quoted = table(root, "data/report/disagreements.csv").set_index("review")
+    quoted = table(root, "data/report/disagreements.csv").set_index("row")
     quotes = re.findall(
-        r"\*\*(\w+)\*\*, review (\d+); probability of bad: `learned` (\S+), `pretrained` (\S+)\n"
+        r"\*\*(\w+)\*\*, text (\d+); probability of bad: `learned` (\S+), `pretrained` (\S+)\n"
         r">\n> “(.*?)”", page,
     )  # fmt: skip
     assert len(quotes) == len(quoted)

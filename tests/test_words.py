@@ -18,9 +18,9 @@ def telling():
     return words.telling_words(sequences.astype(np.int32), np.array([1, 1, 1, 0, 0, 0]), 6)
 
 
-def test_a_word_tells_what_its_odds_of_being_in_a_review_are(telling):
-    assert telling["reviews"].to_dict() == {1: 6, 2: 3, 3: 1, 4: 3, 5: 1}
-    # 3 of 3 reviews and 0 of 3, half a review added to each count
+def test_a_word_tells_what_its_odds_of_being_in_a_text_are(telling):
+    assert telling["texts"].to_dict() == {1: 6, 2: 3, 3: 1, 4: 3, 5: 1}
+    # 3 of 3 texts and 0 of 3, half a text added to each count
     odds = (3.5 / 0.5) / (0.5 / 3.5)
     error = np.sqrt(2 / 3.5 + 2 / 0.5)
     assert telling["z"][2] == pytest.approx(np.log(odds) / error)
@@ -28,12 +28,12 @@ def test_a_word_tells_what_its_odds_of_being_in_a_review_are(telling):
     assert telling["z"][1] == 0
 
 
-def test_reviews_are_counted_the_same_however_they_are_cut(monkeypatch):
+def test_texts_are_counted_the_same_however_they_are_cut(monkeypatch):
     generator = np.random.default_rng(0)
     sequences = generator.integers(0, 30, (200, 8), np.int32)
     labels = generator.integers(0, 2, 200)
     whole = words.telling_words(sequences, labels, 30)
-    monkeypatch.setattr(words, "REVIEWS_AT_A_TIME", 7)
+    monkeypatch.setattr(words, "TEXTS_AT_A_TIME", 7)
     pd.testing.assert_frame_equal(words.telling_words(sequences, labels, 30), whole)
 
 
@@ -87,14 +87,19 @@ def test_principal_components_keep_the_greatest_variance_and_point_to_the_positi
 
 
 def test_a_vocabulary_of_a_word_or_two_has_no_neighbours_and_no_picture():
-    few = pd.DataFrame({"reviews": [3], "z": [1.0]}, index=[1])
+    few = pd.DataFrame({"texts": [3], "z": [1.0]}, index=[1])
     assert words.nearest(MATRIX[:2], np.array([1]), NAMES[:2]) == [""]
-    places, names, positive = words.picture({"learned": (MATRIX, MATRIX)}, few, NAMES)
-    assert (names, len(positive), places["learned"][0].shape) == ([], 0, (0, 2))
+    assert len(words.pictured({"learned": (MATRIX, MATRIX)}, few, NAMES)["learned"]) == 0
 
 
 def test_a_picture_has_as_many_words_of_each_label(telling):
-    places, names, positive = words.picture({"learned": (MATRIX, -MATRIX)}, telling, NAMES)
-    assert len(names) == len(positive) == 4
-    assert positive.sum() == 2
-    assert [points.shape for points in places["learned"]] == [(4, 2)] * 2
+    table = words.pictured({"learned": (MATRIX, MATRIX * [3, 1])}, telling, NAMES)["learned"]
+    assert table["matrix"].tolist() == ["initial"] * 4 + ["trained"] * 4
+    assert table["label"].tolist() == [1, 1, 0, 0] * 2
+    before, after = (part for _, part in table.groupby("matrix", sort=False))
+    assert before["word"].tolist() == after["word"].tolist()
+    assert {*before["word"][:2]} == {"good", "fine"}
+    ids = [list(NAMES).index(word) for word in before["word"]]
+    for part, matrix in ((before, MATRIX), (after, MATRIX * [3, 1])):
+        expected = words.principal_components(matrix[ids], np.arange(4) < 2)
+        np.testing.assert_allclose(part[["x", "y"]], expected, atol=1e-6)
