@@ -67,9 +67,12 @@ class Section(BaseModel):
 class Source(Section):
     """Where data come from; `source` says in which form they are."""
 
-    path: str | None = Field(description="file, folder or URL; null: where the source is published")
+    path: str | None = Field(
+        description="file, folder or URL; null: what the package carries, or where the source is"
+        " published"
+    )
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(
-        description="what the file must have; null: what the first download had"
+        description="what the file must have; null: of a URL, what its first download had"
     )
 
     @property
