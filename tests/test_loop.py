@@ -180,7 +180,7 @@ def test_another_process_on_one_core_gives_the_same_bytes(tmp_path):
     saved = []
     for prefix in ([], one_core):
         path = tmp_path / f"{len(saved)}.npz"
-        code = f"from tests.test_training import train_and_save; train_and_save({str(path)!r})"
+        code = f"from tests.test_loop import train_and_save; train_and_save({str(path)!r})"
         subprocess.run([*prefix, sys.executable, "-c", code], capture_output=True, check=True)
         saved.append(np.load(path))
     for name in saved[0]:
@@ -240,3 +240,11 @@ def test_without_validation_reviews_training_is_the_same_and_their_measures_are_
         np.testing.assert_array_equal(weight, other)
     assert [row["loss"] for row in history] == [row["loss"] for row in expected_history]
     assert all(np.isnan([row["val_loss"], row["val_accuracy"]]).all() for row in history)
+
+
+@pytest.mark.parametrize("dim", [255, 256, 300])
+@pytest.mark.parametrize("head", HEADS)
+def test_widths_at_and_beside_the_size_of_a_product_are_trained_as_keras_does(head, dim):
+    model = build_model(head, NUM_WORDS, dim, MAXLEN, HIDDEN_UNITS, trainable=True)
+    fit = Loop(model, "sgd", LEARNING_RATE, BATCH_SIZE).fit
+    assert_same(run(fit, model, DISTINCT), run_keras(model, "sgd", DISTINCT))

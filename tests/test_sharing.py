@@ -101,7 +101,7 @@ def test_an_experiment_travels_with_its_artifacts(mine, run, tmp_path, folder):
 def test_a_parameter_that_goes_there_and_back_and_there_trains_once(mine, run):
     back = content(mine)
     edit_params(mine, train__epochs=1)
-    assert len(ran(run(mine, "dvc", "repro"))) == 4  # three variants and evaluate
+    assert len(ran(run(mine, "dvc", "repro"))) == 6  # three variants and evaluate
     there = content(mine)
     assert there["metrics/evaluation.json"] != back["metrics/evaluation.json"]
     for epochs, expected in ((2, back), (1, there)):

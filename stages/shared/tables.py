@@ -12,6 +12,16 @@ from stages.shared.artifacts import REPORT_TABLES
 from stages.shared.files import reading, whole
 
 TEXT = ("variant", "matrix", "word", "neighbours", "before", "after", "kind", "text")
+COLUMNS = {
+    "scores": ["variant", "repeat", "accuracy"],
+    "pictured": ["variant", "matrix", "word", "label", "x", "y"],
+    "neighbours": ["variant", "matrix", "word", "neighbours"],
+    "moved": ["variant", "word", "distance", "before", "after"],
+    "calibration": ["variant", "predicted", "positive"],
+    "lengths": ["variant", "words_from", "words_to", "texts", "accuracy"],
+    "disagreements": ["variant", "kind", "row", "label", "learned", "other", "text"],
+}
+MAY_LACK = ("pictured", "neighbours", "moved", "disagreements")
 
 
 def write(tables: dict[str, pd.DataFrame]) -> None:
@@ -27,12 +37,14 @@ def write(tables: dict[str, pd.DataFrame]) -> None:
 
 
 def read() -> dict[str, pd.DataFrame]:
-    """Read all tables that there are, by their name."""
+    """Read the tables that there are, by their name, each with its COLUMNS."""
     tables = {}
-    with reading(REPORT_TABLES):
-        for path in sorted(REPORT_TABLES.iterdir()):
-            # The C engine ends a text at a NUL, which a word of the user's may hold.
-            tables[path.stem] = pd.read_csv(
-                path, engine="python", keep_default_na=False, dtype=dict.fromkeys(TEXT, str)
-            )
+    for name, columns in COLUMNS.items():
+        path = REPORT_TABLES / f"{name}.csv"
+        if path.exists() or name not in MAY_LACK:
+            with reading(path):
+                # The C engine ends a text at a NUL, which a word of the user's may hold.
+                text = dict.fromkeys(TEXT, str)
+                table = pd.read_csv(path, engine="python", keep_default_na=False, dtype=text)
+                tables[name] = table[columns]
     return tables
