@@ -28,7 +28,7 @@ def test_every_equivalent_mutant_is_one_that_may_be_drawn():
 
 
 def test_what_is_drawn_depends_on_the_seed_and_takes_no_line_twice():
-    path = "stages/uncertainty.py"
+    path = "stages/evaluate/uncertainty.py"
     drawn = mutants.drawn(0, 10, path)
     assert drawn == mutants.drawn(0, 10, path) != mutants.drawn(1, 10, path)
     assert len({mutant.line() for mutant in drawn}) == 10

@@ -88,6 +88,57 @@ def test_a_new_width_of_the_learned_embedding_leaves_the_pretrained_ones_alone(c
     ]  # fmt: skip
 
 
+def test_a_second_file_of_vectors_reruns_only_what_is_made_of_it(copy, run, tmp_path):
+    (tmp_path / "other.vec").write_text("3 2\nthe 1 2\nworst 3 4\nplot 5 6\n")
+    vectors = yaml.safe_load((copy / "params.yaml").read_text())["download"]["vectors"]["glove"]
+    before = json.loads((copy / "metrics/evaluation.json").read_text())
+    glove = json.loads((copy / "metrics/coverage.json").read_text())["glove"]
+    edit_params(
+        copy,
+        download__vectors__other=vectors
+        | {"source": "fasttext", "path": str(tmp_path / "other.vec")},
+        embed__other={"vectors": "other"},
+        variants__other={"vectors": "other", "trainable": False},
+    )
+    assert ran(run(copy, "dvc", "repro")) == [
+        "vectors@other", "embed", "train@other", "predict", "evaluate", "report",
+    ]  # fmt: skip
+    covered = json.loads((copy / "metrics/coverage.json").read_text())
+    assert covered["glove"] == glove
+    words = pq.read_table(copy / "data/sequences/vocabulary.parquet").to_pydict()
+    count = dict(zip(words["word"], words["count"], strict=True))
+    share = (count["the"] + count["worst"] + count["plot"]) / sum(count.values())
+    assert covered["other"]["share_of_tokens"] == pytest.approx(share, abs=5e-5)
+    assert covered["other"]["words_with_vector"] == 3
+    after = json.loads((copy / "metrics/evaluation.json").read_text())
+    assert list(after["gap"]) == ["pretrained-learned", "finetuned-learned", "other-learned"]
+    assert {name: after[name] for name in before if name != "gap"} == {
+        name: values for name, values in before.items() if name != "gap"
+    }
+    page = (copy / "metrics/report.md").read_text()
+    assert "| `other` | pretrained vectors (`other`), frozen |" in page
+    assert "**Warning:** `other`: only " in page
+
+
+@pytest.mark.parametrize(
+    ("path", "stages"),
+    [
+        ("stages/shared/errors.py", set()),
+        ("stages/shared/params.py", set()),
+        ("stages/report/answer.py", {"report"}),
+        ("stages/report/page.css", {"report"}),
+        ("stages/evaluate/scores.py", {"evaluate"}),
+        ("stages/predict/scoring.py", {"predict"}),
+        ("stages/embed/coverage.py", {"embed"}),
+        ("stages/shared/tables.py", {"evaluate", "report"}),
+    ],
+)
+def test_a_changed_line_reruns_only_the_stages_whose_outputs_it_may_decide(copy, run, path, stages):
+    with (copy / path).open("a") as file:
+        file.write("\n")
+    assert changed_stages(run, copy) == stages
+
+
 def test_an_experiment_shows_every_row_of_the_comparison_with_its_change(copy, run):
     run(copy, "dvc", "exp", "run", "-S", "model.head=mean", "-S", "train.repeats=1")
     diff = json.loads(run(copy, "dvc", "metrics", "diff", "--all", "--json").stdout)

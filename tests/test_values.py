@@ -365,6 +365,37 @@ def test_calibration_and_lengths_are_of_these_predictions(root, predictions, spl
             assert row["accuracy"] == pytest.approx(accuracy, abs=1e-4)
 
 
+def test_each_table_has_its_columns_and_no_other(root):
+    of_metrics = {
+        "history": "variant,split,epoch,loss,accuracy",
+        "roc": "variant,false_positive_rate,true_positive_rate",
+        "confusion": "variant,actual,predicted,texts,share",
+        "training/learned": "repeat,epoch,loss,accuracy,val_loss,val_accuracy",
+    }
+    of_report = {
+        "scores": "variant,repeat,accuracy,balanced_accuracy,log_loss,roc_auc,largest_share",
+        "pictured": "variant,matrix,word,label,x,y",
+        "neighbours": "variant,matrix,word,neighbours",
+        "moved": "variant,word,distance,before,after",
+        "calibration": "variant,predicted,positive",
+        "lengths": "variant,words_from,words_to,texts,accuracy",
+        "disagreements": "variant,kind,row,label,learned,other,text",
+    }
+    files = {f"metrics/{name}.csv": header for name, header in of_metrics.items()}
+    files |= {f"data/report/{name}.csv": header for name, header in of_report.items()}
+    for name, header in files.items():
+        assert (root / name).read_text().split("\n", 1)[0].replace('"', "") == header
+    assert {path.stem for path in (root / "data/report").iterdir()} == {*of_report}
+
+
+def test_the_scores_of_each_repeat_are_what_the_metrics_average(root, evaluation):
+    scores = table(root, "data/report/scores.csv")
+    assert scores["repeat"].tolist() == [*range(REPEATS)] * len(VARIANTS)
+    for variant, of in scores.groupby("variant"):
+        for name in ("accuracy", "log_loss", "roc_auc"):
+            assert of[name].mean() == pytest.approx(evaluation[variant][name], abs=6e-5)
+
+
 def test_disagreements_quote_the_texts_that_one_got_right_and_the_other_wrong(
     root, predictions, split
 ):

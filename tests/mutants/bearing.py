@@ -42,8 +42,10 @@ def distances(test: str) -> dict[str, int]:
     found, waiting = {test: 0}, [test]
     for path in waiting:
         for node in ast.walk(ast.parse((ROOT / path).read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            if isinstance(node, ast.ImportFrom | ast.Import):
+                module = getattr(node, "module", None)
+                names = [alias.name for alias in node.names]
+                names = [module, *(f"{module}.{name}" for name in names)] if module else names
                 others = {name.replace(".", "/") + ".py" for name in names} - {*found}
                 others = sorted(other for other in others if (ROOT / other).is_file())
                 found |= dict.fromkeys(others, found[path] + 1)
