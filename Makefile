@@ -58,13 +58,14 @@ lock: $(VENV)/requirements-dev.txt
 	done
 
 # What was installed is copied into .venv, so that a change of the lock, and only that, installs anew.
-# DVC's queue and --temp fail if the path of the cache holds letters beyond ASCII: then it lies at home.
+# DVC's pages of plots get Vega from a package. DVC's queue and --temp fail if the path of the cache holds letters beyond ASCII: then it lies at home.
 $(VENV)/requirements.txt: requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install --require-hashes --requirement $<
 	@if printf %s "$$PWD" | LC_ALL=C grep -q '[^ -~]'; then \
 	  $(BIN)/dvc cache dir --local \
 	    "$${XDG_CACHE_HOME:-$$HOME/.cache}/dvc-$$(printf %s "$$PWD" | cksum | cut -d' ' -f1)"; \
 	fi
+	$(BIN)/python -m experiments.plots_page
 	cp $< $@
 
 $(VENV)/requirements-dev.txt: requirements-dev.txt $(VENV)/requirements.txt
