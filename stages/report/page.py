@@ -9,7 +9,7 @@ from stages.report.answer import answer, equal_texts, sign, start_of, warnings
 from stages.report.figures import are_drawable
 from stages.report.markdown import picture, place, plain, share, shown, table
 from stages.shared.evidence import REFERENCE
-from stages.shared.schema import Params
+from stages.shared.schema import Params, Source
 
 TITLE = "Do pretrained word vectors beat an embedding learned on the spot?"
 MATRICES = {"initial": "nearest before training", "trained": "nearest after training"}
@@ -238,7 +238,7 @@ def origin(settings: Params, coverage: dict, data: dict) -> list[str]:
 def sources(settings: Params) -> list[dict[str, str]]:
     """List where the texts and the vectors come from."""
     download = settings.download
-    named = {"texts": download.texts}
+    named: dict[str, Source] = {"texts": download.texts}
     named |= {f"vectors `{name}`": source for name, source in download.vectors.items()}
     return [
         {
