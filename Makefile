@@ -47,6 +47,7 @@ projector: $(VENV)/requirements.txt
 lint: $(VENV)/requirements-dev.txt
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 audit: $(VENV)/requirements-dev.txt
 	$(BIN)/uv tool run pip-audit==2.10.1 --requirement requirements.txt --disable-pip --strict

@@ -31,7 +31,8 @@ the first.
 def leaves(section: type[Section], values: Any, prefix: str = "") -> Iterator[tuple]:
     """Yield the key, the field and the default of every parameter; values as params.yaml has."""
     for name, field in section.model_fields.items():
-        key, value, kind = f"{prefix}{name}", getattr(values, name, None), field.annotation
+        key, kind = f"{prefix}{name}", field.annotation
+        value: Any = getattr(values, name, None)
         if get_origin(kind) is dict:
             kind = get_args(kind)[1]
             key, value = f"{key}.<name>", next(iter(value.values()))

@@ -84,7 +84,7 @@ def options(values: list[str]) -> list[str]:
 def queue(values: list[str]) -> str:
     """Put an experiment with these values of parameters into DVC's queue; returns its name."""
     said = dvc("exp", "run", "--queue", *options(values))
-    return re.search("Queued experiment '(.+?)'", said)[1]
+    return re.findall("Queued experiment '(.+?)'", said)[0]
 
 
 def states() -> dict[str, tuple[str, str]]:

@@ -16,6 +16,7 @@ import textwrap
 from collections.abc import Iterator
 from itertools import cycle, pairwise
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -56,7 +57,9 @@ def doubts_of(run: pd.Series, variant: str, data: dict) -> list[str]:
     shares = {name: run.get(f"{name}.largest_share") for name in (REFERENCE, variant)}
     start = run[f"variants.{variant}.vectors"]
     share = run.get(f"{start}.share_of_tokens")
-    counted = data if data["labels"] else {"labels": ["0", "1"], "test": [LEAST_TEXTS] * 2}
+    counted: dict[str, Any] = (
+        data if data["labels"] else {"labels": ["0", "1"], "test": [LEAST_TEXTS] * 2}
+    )
     return doubts(
         variant, start,
         {name: {"largest_share": 0 if pd.isna(s) else s} for name, s in shares.items()},

@@ -25,7 +25,7 @@ from stages.download.landing import read_texts
 from stages.shared import artifacts, params
 from stages.shared.errors import InputError
 from stages.shared.files import reading_input
-from stages.shared.schema import Loader, Params, TextSource
+from stages.shared.schema import Loader, Params, Source, TextSource
 
 # The standard grid: of these sizes the last seven that the train split allows, for each head.
 SIZES = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
@@ -119,7 +119,7 @@ def count_texts(source: TextSource) -> int:
 def absolute(settings: Params) -> list[str]:
     """Name local files that Git does not keep by their whole path: a point runs elsewhere."""
     found = []
-    sources = {"texts": settings.download.texts}
+    sources: dict[str, Source] = {"texts": settings.download.texts}
     sources |= {f"vectors.{name}": source for name, source in settings.download.vectors.items()}
     for what, source in sources.items():
         if source.path and not source.is_url and not Path(source.path).is_absolute():

@@ -108,7 +108,7 @@ def written(value: object) -> str:
         return "null"
     if isinstance(value, bool | np.bool_):
         return str(value).lower()
-    if not isinstance(value, int | float | np.number):
+    if not isinstance(value, int | float | np.integer | np.floating):
         return str(value)
     return f"{value:,.0f}" if value == round(value) else str(value)
 

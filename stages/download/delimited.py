@@ -133,7 +133,9 @@ def with_odd_escapes_doubled(content: bytes, dialect: Dialect, is_given: bool) -
 
 def line_end(content: bytes) -> str:
     """Find what the first line ends in."""
-    return re.search(rb"\r?\n|\r|$", content)[0].decode()
+    found = re.search(rb"\r?\n|\r|$", content)
+    assert found  # $ is there at the latest
+    return found[0].decode()
 
 
 def with_lone_ends_replaced(content: bytes, dialect: Dialect) -> tuple[bytes, str]:
@@ -244,6 +246,7 @@ def chosen(
     unquoted = next((reading for reading in readings if not reading.dialect.quote), None)
     for mark in filter(None, QUOTES) if source.quote is None and unquoted else ():
         quoted = [reading for reading in readings if reading.dialect.quote == mark]
+        assert unquoted  # else there is no mark to try
         columns = unquoted.columns.values()
         around = any(are_around(mark, values, is_quoted=bool(quoted)) for values in columns)
         if around and (quoted or misfits):

@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -65,6 +65,7 @@ class Version(NamedTuple):
 
 
 UNKNOWN = Version()
+Found = TypeVar("Found")
 
 
 def fetch(url: str, sha256: str | None = None) -> Path:
@@ -160,18 +161,20 @@ class Remote(io.RawIOBase):
     """A URL's content as a file for zipfile; `pieces` keeps what was read, by its offset."""
 
     def __init__(self, url: str, version: Version) -> None:
-        self.url, self.version, self.position = url, version, 0
+        assert version.bytes is not None  # as of every answer to a request for a range
+        self.url, self.version, self.position, self.length = url, version, 0, version.bytes
         self.pieces: dict[int, bytes] = {}
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        position = (0, self.position, self.version.bytes)[whence] + offset
+        position = (0, self.position, self.length)[whence] + offset
         if position < 0:
             raise OSError("before the start")  # what zipfile expects of a short file
         self.position = position
         return position
 
-    def readinto(self, buffer: memoryview) -> int:
-        start, stop = self.position, min(self.position + len(buffer), self.version.bytes)
+    # The supertype takes any Buffer, which Python has a name for from 3.12 on.
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        start, stop = self.position, min(self.position + len(buffer), self.length)
         if start >= stop:
             return 0
         with request(self.url, start, stop, self.version) as (response, _):
@@ -181,7 +184,7 @@ class Remote(io.RawIOBase):
         return len(piece)
 
 
-def persist(url: str, attempt: Callable[[], Path | None]) -> Path | None:
+def persist(url: str, attempt: Callable[[], Found]) -> Found:
     """Repeat `attempt`, after growing pauses, while transfers in it are cut or stall.
 
     Only those failures count that follow each other without a byte that is new.
@@ -303,6 +306,7 @@ def body(answer: requests.Response, n_bytes: int | None) -> Iterator[bytes]:
     Raises an HTTPError of urllib3 if less come. To see what is beyond Content-Length, it waits for
     the server to close the connection, or to send nothing for READ_TIMEOUT.
     """
+    assert answer.raw._fp is not None  # the body is still to come
     answer.raw._fp.length = None  # else http.client stops at Content-Length
     left = sys.maxsize if n_bytes is None else n_bytes
     try:
@@ -387,7 +391,8 @@ def checksum(path: Path, member: str | None = None) -> tuple[int, str]:
     if member is None:
         return size(path), sha256_of(path)
     with zipfile.ZipFile(path) as archive, archive.open(member) as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+        # What the stub calls IO[bytes] is a ZipExtFile, which has readinto.
+        found = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
         return archive.getinfo(member).file_size, found
 
 
@@ -412,7 +417,7 @@ def storing(url: str, part: Path | None = None, end: int | None = None) -> Itera
         raise InputError(f"{without_secrets(url)}: {what}") from None
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """Say on one line what is behind an error of requests or urllib3, without its URL."""
     if isinstance(error, ValueError) and not isinstance(error, InvalidHeader):
         return "it is, or leads to, what is not a valid http or https address"
@@ -437,7 +442,8 @@ def split_url(url: str) -> tuple[str, str | None, str, str | None]:
     """Split a URL into its scheme, user and password, host and path, and query."""
     if not (found := URL.fullmatch(url)):
         raise InputError("an address to download from is no valid http or https URL")
-    return found.groups()
+    scheme, user, place, query = found.groups()
+    return scheme, user, place, query
 
 
 def short_hash(url: str) -> str:

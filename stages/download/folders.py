@@ -38,15 +38,15 @@ def folder(path: Path, source: TextSource) -> pa.Table:
                 else:
                     files.append(file)
     files.sort(key=lambda file: file.relative_to(path).as_posix())
-    texts = []
+    contents = []
     for file in tqdm(files, desc=f"reading {path}", unit=" texts", delay=2):
         try:
-            texts.append(file.read_bytes().decode("utf-8", "replace"))
+            contents.append(file.read_bytes().decode("utf-8", "replace"))
         except OSError:
-            texts.append(None)
+            contents.append(None)
             others["unreadable"] += 1
-    files = [file for file, text in zip(files, texts, strict=True) if text is not None]
-    texts = pl.Series([text for text in texts if text is not None], dtype=pl.String)
+    files = [file for file, text in zip(files, contents, strict=True) if text is not None]
+    texts = pl.Series([text for text in contents if text is not None], dtype=pl.String)
     if others:
         of_each = ", ".join(f"{what} ({n:,})" for what, n in others.items())
         print(f"{path}: {count_of(others.total(), 'file')} passed over: {of_each}")

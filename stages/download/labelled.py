@@ -3,7 +3,7 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,8 +39,8 @@ def labelled(
     source: TextSource,
     texts: pl.Series,
     labels: list,
-    splits: list[str | None] | None,
-    groups: list[str | None] | None,
+    splits: Sequence[str | None] | None,
+    groups: Sequence[str | None] | None,
 ) -> pa.Table:
     """Put together what a user's texts came with: labels become 1 and 0, and a split is made.
 
@@ -110,7 +110,7 @@ def spelling(value: object) -> str:
     return " ".join(str(value).split())
 
 
-def as_number(value: object) -> float | None:
+def as_number(value: str) -> float | None:
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -124,8 +124,8 @@ def label_numbers(path: Path, source: TextSource, labels: list) -> tuple[list[st
         raise InputError(f"{path}, download.texts.label: {MULTI_LABEL}")
     # Of True and 1, which are equal in Python, each is a spelling.
     written = Counter((type(value), value) for value in labels)
-    key_of = {spelt: canonical(spelt[1]) for spelt in written}
-    n_missing = sum(n for spelt, n in written.items() if key_of[spelt] is None)
+    key_of = {spelt: key for spelt in written if (key := canonical(spelt[1])) is not None}
+    n_missing = sum(n for spelt, n in written.items() if spelt not in key_of)
     if n_missing:
         first = next(i for i, value in enumerate(labels) if canonical(value) is None)
         raise InputError(
@@ -177,15 +177,15 @@ def name_labels(
     return names
 
 
-def split_names(path: Path, splits: list[str | None]) -> np.ndarray:
+def split_names(path: Path, splits: Sequence[str | None]) -> np.ndarray:
     """Name each text's split train or test, (n_texts,) str; a validation split is one of them.
 
     Beside a test split it is trained on, as `train` draws its own to validate on; else it is the
     test split. Both are said. Raises InputError for other names, and without two splits.
     """
-    written = Counter(splits)
-    folded = {name: SPLITS.get((name or "").strip().lower()) for name in written}
-    missing = sum(n for name, n in written.items() if not (name or "").strip())
+    written = Counter(name or "" for name in splits)
+    folded = {name: SPLITS.get(name.strip().lower()) for name in written}
+    missing = sum(n for name, n in written.items() if not name.strip())
     if missing:
         first = next(i for i, name in enumerate(splits) if not (name or "").strip())
         raise InputError(
@@ -207,11 +207,11 @@ def split_names(path: Path, splits: list[str | None]) -> np.ndarray:
             " download.texts.split to null"
         )
     final = {name: validation if split == "validation" else split for name, split in folded.items()}
-    return np.array([final[name] for name in splits])
+    return np.array([final[name or ""] for name in splits])
 
 
 def hold_out(
-    source: TextSource, texts: pl.Series, label: np.ndarray, groups: list | None
+    source: TextSource, texts: pl.Series, label: np.ndarray, groups: Sequence[str | None] | None
 ) -> np.ndarray:
     """Draw the test split, (n_texts,) bool: whole groups until test_fraction is reached.
 

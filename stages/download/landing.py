@@ -150,9 +150,9 @@ def write_vectors(
             keep = slice(None if limit is None else limit - n_words)
             part = np.ascontiguousarray(block.matrix[keep])
             word_file.writelines(f"{word}\n" for word in block.words[keep])
-            matrix_file.write(part)
+            matrix_file.write(part.data)
             n_words += len(part)
-            n_zero += len(part) - np.count_nonzero(part.any(axis=1))
+            n_zero += len(part) - int(np.count_nonzero(part.any(axis=1)))
             if n_words == limit:
                 break
         matrix_file.seek(0)

@@ -16,7 +16,7 @@ def packaged_file(package: str, name: str, sha256: str) -> Path:
     Raises InputError if the package is not installed, lacks the file, or has another content.
     """
     try:
-        path = Path(distribution(package).locate_file(name))
+        path = Path(str(distribution(package).locate_file(name)))
     except PackageNotFoundError:
         mend = "pip install -r requirements.txt"
         raise InputError(f"package {package} is not installed: {mend}") from None

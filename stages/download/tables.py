@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, cast
 
 import polars as pl
 import pyarrow as pa
@@ -28,7 +28,7 @@ from stages.shared.schema import TextSource
 BLOCK_BYTES = 16 << 20
 DELIMITED, JSON = (".csv", ".tsv", ".tab", ".txt"), (".jsonl", ".ndjson", ".json")
 TABLE_SUFFIXES = (*DELIMITED, *JSON, ".parquet")
-OPENERS: dict[str, Callable[[Path], BinaryIO]] = {
+OPENERS: dict[str, Callable[[Path], io.BufferedIOBase]] = {
     ".gz": gzip.open,
     ".bz2": bz2.open,
     ".xz": lzma.open,
@@ -63,7 +63,7 @@ def table(path: Path, source: TextSource) -> pa.Table:
         except OF_CONTENT as error:
             raise ValueError(f"as {suffix[1:]}: {error}") from None
     text = pl.Series(columns["text"], dtype=pl.String)
-    longest = text.str.len_chars().max() or 0
+    longest = cast(int, text.str.len_chars().max() or 0)
     print(f"{path.name}: rows: {len(text):,}, characters of the longest text: {longest:,}{said}")
     groups, splits = columns.get("group"), columns.get("split")
     return labelled(path, source, text, columns["label"], splits, groups)
@@ -110,7 +110,7 @@ def unpacked(path: Path) -> tuple[str, bytes]:
         return suffix, read_all(path, file)
 
 
-def read_all(path: Path, file: BinaryIO) -> bytes:
+def read_all(path: Path, file: IO[bytes] | io.BufferedIOBase) -> bytes:
     """Read to the end, as far as it is no more than a file like `path` should hold."""
     content = bytearray()
     while block := file.read(BLOCK_BYTES):

@@ -7,7 +7,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 from urllib.parse import urljoin
 
 import numpy as np
@@ -70,7 +70,9 @@ def aclimdb(path: Path) -> pa.Table:
     reviews = {}
     found = acl_folder(path) if path.is_dir() else acl_archive(path)
     for name, content in tqdm(found, desc=f"reading {path}", unit=" reviews", delay=2):
-        split, label, file = ACL_MEMBER.search(name).groups()
+        match = ACL_MEMBER.search(name)
+        assert match  # of what both yield
+        split, label, file = match.groups()
         key = (split == "test", label == "pos", file)
         reviews[key] = content.decode("utf-8", errors="replace")
     for is_test, split in enumerate(("train", "test")):
@@ -103,7 +105,9 @@ def acl_archive(path: Path) -> Iterator[tuple[str, bytes]]:
             check_expansion(path, archive.offset)
             # Nothing is written anywhere, so where a name points does no harm.
             if member.isfile() and ACL_MEMBER.search(member.name):
-                yield member.name, archive.extractfile(member).read()
+                file = archive.extractfile(member)
+                assert file is not None  # it is None of a folder or a device
+                yield member.name, file.read()
 
 
 class ArrayUnpickler(pickle.Unpickler):
@@ -193,7 +197,7 @@ def read_npz(path: Path, name: str) -> np.ndarray:
         return read_npy(file)
 
 
-def read_npy(file: BinaryIO) -> np.ndarray:
+def read_npy(file: IO[bytes]) -> np.ndarray:
     version = np.lib.format.read_magic(file)
     read_header = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
     shape, _, dtype = read_header(file)
@@ -207,11 +211,12 @@ def beside(path: Path, source: TextSource, name: str) -> Path:
     if source.is_url:
         from stages.download.fetch import fetch
 
+        assert source.location is not None  # it is a URL
         return fetch(urljoin(source.location, name))
     return path.with_name(name)
 
 
-SOURCES: dict[str, Callable[[Path | None, TextSource], pa.Table]] = {
+SOURCES: dict[str, Callable[..., pa.Table]] = {
     "imdb-package": lambda path, source: imdb_package(),
     "aclimdb": lambda path, source: aclimdb(path),
     "keras-imdb": lambda path, source: keras_imdb(path, beside(path, source, WORD_INDEX)),

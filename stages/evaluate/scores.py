@@ -59,7 +59,9 @@ def compare(own: Judged, reference: Judged) -> dict[str, float | None]:
     """
     gap, low, high = paired_interval(own.right, reference.right)
     # Of many texts an interval may be narrower than the last of DIGITS.
-    digits = DIGITS if low is None else max(DIGITS, 1 - math.floor(math.log10(high - low)))
+    digits = DIGITS
+    if low is not None and high is not None:
+        digits = max(DIGITS, 1 - math.floor(math.log10(high - low)))
     row = rounded({"accuracy": gap, "accuracy_low": low, "accuracy_high": high}, digits)
     return row | {"mcnemar_p": float(f"{mcnemar(own.pooled, reference.pooled):.2g}")}
 

@@ -2,6 +2,7 @@
 
 import re
 import textwrap
+from typing import TypedDict
 
 from stages.report.markdown import listed, plain, points, share
 from stages.shared import evidence
@@ -21,6 +22,15 @@ GRADES = (
 )
 
 
+class Gap(TypedDict):
+    """How far a variant is from the reference; with one repeat its interval has no ends."""
+
+    accuracy: float
+    accuracy_low: float | None
+    accuracy_high: float | None
+    mcnemar_p: float
+
+
 def answer(settings: Params, evaluation: dict, coverage: dict, data: dict) -> str:
     """Answer the question, say how sure that is, and how good the best variant is.
 
@@ -28,7 +38,7 @@ def answer(settings: Params, evaluation: dict, coverage: dict, data: dict) -> st
     or there are doubts about what was measured.
     """
     others = [name for name in settings.variants if name != REFERENCE]
-    gaps = {name: evaluation["gap"][f"{name}-{REFERENCE}"] for name in others}
+    gaps: dict[str, Gap] = {name: evaluation["gap"][f"{name}-{REFERENCE}"] for name in others}
     pretrained = [name for name in others if not start_of(settings, name).is_drawn]
     samples = f"{settings.train.samples:,} labelled texts"
     doubts = {}  # in order, each once
@@ -76,11 +86,11 @@ def quality(settings: Params, evaluation: dict, data: dict, graded: bool) -> str
 
 def warnings(coverage: dict, data: dict) -> list[str]:
     """List what a reader must know before the answer."""
-    found = {}  # in order, each once: several keys of `embed` may look words up in one file
+    of_vectors = {}  # in order, each once: several keys of `embed` may look words up in one file
     for name, of in coverage.items():
         place = f"`{name}`: " if len(coverage) > 1 else ""
-        found |= dict.fromkeys(f"{place}{plain(warning)}" for warning in of["warnings"])
-    found = [*found]
+        of_vectors |= dict.fromkeys(f"{place}{plain(warning)}" for warning in of["warnings"])
+    found = [*of_vectors]
     if data["test_in_train"] >= MANY_EQUAL * sum(data["test"]):
         found.append(equal_texts(data)[0])
     return found
@@ -100,10 +110,10 @@ def equal_texts(data: dict) -> list[str]:
     return found
 
 
-def sign(gap: dict[str, float | None]) -> int | None:
+def sign(gap: Gap) -> int | None:
     """Say whether a gap is above zero (1), below (-1) or undecided (0); None: no interval."""
     low, high = gap["accuracy_low"], gap["accuracy_high"]
-    return None if low is None else int(low > 0) - int(high < 0)
+    return None if low is None or high is None else int(low > 0) - int(high < 0)
 
 
 def short_answer(signs: set[int | None]) -> str:
@@ -115,13 +125,13 @@ def short_answer(signs: set[int | None]) -> str:
     return "No" if 1 not in signs else "Yes" if signs == {1} else "In part"
 
 
-def clause(name: str, gap: dict[str, float | None], first: bool) -> str:
+def clause(name: str, gap: Gap, first: bool) -> str:
     """Say how a variant compares with the reference; the first one to do so names the units."""
-    accuracy, low, high = (gap[key] for key in ("accuracy", "accuracy_low", "accuracy_high"))
+    accuracy, low, high = gap["accuracy"], gap["accuracy_low"], gap["accuracy_high"]
+    if low is None or high is None:
+        return measurement(name, gap, first)
     unit, interval = units(first)
     match sign(gap):
-        case None:
-            return measurement(name, gap, first)
         case 0:
             span = f"{interval}{points(low)} to {points(high)}{unit}"
             return f"`{name}` does not differ significantly from `{REFERENCE}` ({span})"
@@ -133,11 +143,11 @@ def clause(name: str, gap: dict[str, float | None], first: bool) -> str:
     return f"`{name}` {verb} `{REFERENCE}` by {points(accuracy)}{unit} ({span})"
 
 
-def measurement(name: str, gap: dict[str, float | None], first: bool) -> str:
+def measurement(name: str, gap: Gap, first: bool) -> str:
     """Say how far a variant is from the reference, but not that it is better or worse."""
-    accuracy, low, high = (gap[key] for key in ("accuracy", "accuracy_low", "accuracy_high"))
+    accuracy, low, high = gap["accuracy"], gap["accuracy_low"], gap["accuracy_high"]
     unit, interval = units(first)
-    span = "" if low is None else f" ({interval}{points(low)} to {points(high)})"
+    span = "" if low is None or high is None else f" ({interval}{points(low)} to {points(high)})"
     if not accuracy:
         return f"`{name}` has the same test accuracy as `{REFERENCE}`{span}"
     side = "above" if accuracy > 0 else "below"

@@ -145,8 +145,9 @@ def words(table: pd.DataFrame, classes: list[str], path: Path) -> None:
 def label(axis: plt.Axes, points: np.ndarray, texts: list[str], colors: list[str]) -> None:
     """Write a text beside each of (n, 2) points so that none is over another."""
     if len(texts):
+        x, y = points.T
         textalloc.allocate(
-            axis, *points.T, texts, *(None, *points.T), textsize=8, textcolor=colors,
+            axis, x, y, texts, x_scatter=x, y_scatter=y, textsize=8, textcolor=colors,
             linecolor=colors, linewidth=0.5, max_distance=0.5,
         )  # fmt: skip
 

@@ -26,7 +26,7 @@ def html(title: str, text: str, folder: Path) -> str:
     for token in tokens:
         for part in token.children or ():
             if part.type == "image":
-                content = base64.b64encode((folder / part.attrs["src"]).read_bytes()).decode()
+                content = base64.b64encode((folder / str(part.attrs["src"])).read_bytes()).decode()
                 part.attrs["src"] = f"data:image/png;base64,{content}"
     body = renderer.renderer.render(tokens, renderer.options, {})
     body = body.replace("<table>", '<div class="table" tabindex="0">\n<table>')

@@ -5,11 +5,11 @@ What words a text or a file of vectors holds is anybody's: `plain` makes it harm
 
 import pandas as pd
 
-from stages.report.answer import answer, equal_texts, sign, start_of, warnings
+from stages.report.answer import Gap, answer, equal_texts, sign, start_of, warnings
 from stages.report.figures import are_drawable
 from stages.report.markdown import picture, place, plain, share, shown, table
 from stages.shared.evidence import REFERENCE
-from stages.shared.schema import Params
+from stages.shared.schema import Params, Source
 
 TITLE = "Do pretrained word vectors beat an embedding learned on the spot?"
 MATRICES = {"initial": "nearest before training", "trained": "nearest after training"}
@@ -97,7 +97,7 @@ def start(settings: Params, name: str) -> str:
     return f"{made}, {'trained on' if settings.variants[name].trainable else 'frozen'}"
 
 
-def difference(gap: dict[str, float | None]) -> str:
+def difference(gap: Gap) -> str:
     """Write a gap with its interval, in bold where zero is outside."""
     low, high = gap["accuracy_low"], gap["accuracy_high"]
     mean = f"{gap['accuracy']:+.3f}"
@@ -238,7 +238,7 @@ def origin(settings: Params, coverage: dict, data: dict) -> list[str]:
 def sources(settings: Params) -> list[dict[str, str]]:
     """List where the texts and the vectors come from."""
     download = settings.download
-    named = {"texts": download.texts}
+    named: dict[str, Source] = {"texts": download.texts}
     named |= {f"vectors `{name}`": source for name, source in download.vectors.items()}
     return [
         {

@@ -6,7 +6,7 @@ No output depends on what is here, so no stage lists it as a dependency: what a 
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args, get_origin
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import ValidationError
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from stages.shared.artifacts import PARAMS
 from stages.shared.errors import InputError
 from stages.shared.evidence import REFERENCE
-from stages.shared.schema import OFFICIAL, Loader, Params, Section
+from stages.shared.schema import OFFICIAL, Loader, Params, Section, Source
 
 
 def load(path: Path = PARAMS) -> Params:
@@ -56,7 +56,7 @@ def renamed(content: object) -> Iterator[str]:
 def conflicts(settings: Params) -> Iterator[str]:
     """Say what values, each of which could be right, can't be beside each other."""
     download, embed = settings.download, settings.embed
-    sources = {"texts": download.texts}
+    sources: dict[str, Source] = {"texts": download.texts}
     sources |= {f"vectors.{name}": source for name, source in download.vectors.items()}
     for name, source in sources.items():
         is_packaged = source.source.endswith("-package")
@@ -108,7 +108,7 @@ def describe(error: ValidationError) -> str:
 
 def known_keys(location: tuple[str | int, ...]) -> list[str]:
     """Name the keys that the schema has beside the one at `location`."""
-    section = Params
+    section: Any = Params  # a section, a dict of sections, or what is no section
     for part in location[:-1]:
         if get_origin(section) is dict:
             section = get_args(section)[1]

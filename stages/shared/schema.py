@@ -74,6 +74,7 @@ class Source(Section):
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(
         description="what the file must have; null: of a URL, what its first download had"
     )
+    source: str  # each kind of source says which it may be
 
     @property
     def location(self) -> str | None:
@@ -94,7 +95,7 @@ class Source(Section):
     @property
     def checksum(self) -> str | None:
         """The SHA-256 asked for, or the one known of what is published."""
-        return self.sha256 or dict(OFFICIAL.values()).get(self.location)
+        return self.sha256 or dict(OFFICIAL.values()).get(self.location or "")
 
 
 class TextSource(Source):
