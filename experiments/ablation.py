@@ -85,7 +85,8 @@ def collect(
 def markdown(table: pd.DataFrame, axes: list[str]) -> str:
     """Lay the table out with a line for each key left out and a column for each point."""
     cells = table["accuracy"].map("{:.3f}".format) + table["change"].map(" ({:+.3f})".format)
-    cells = cells.where(table["without"] != WHOLE, table["accuracy"].map("{:.3f}".format))
+    compared = (table["without"] != WHOLE) & table["change"].notna()
+    cells = cells.where(compared, table["accuracy"].map("{:.3f}".format))
     points = table[["variant", *axes]].astype(str).agg(", ".join, axis=1)
     cells = cells.str.replace("(-", "(\N{MINUS SIGN}")
     wide = table.assign(cell=cells, point=points).pivot(
