@@ -78,8 +78,7 @@ def collect(
     table = pd.DataFrame(rows)
     whole = table[table["without"] == WHOLE].set_index([*axes, "variant"])["accuracy"]
     table["change"] = table["accuracy"] - table.set_index([*axes, "variant"]).index.map(whole)
-    order = {key: number for number, (key, _) in enumerate(names.values())}
-    return table.sort_values("without", key=lambda keys: keys.map(order), kind="stable").round(4)
+    return table.round(4)
 
 
 def markdown(table: pd.DataFrame, axes: list[str]) -> str:
@@ -121,7 +120,8 @@ def main() -> None:
             places.append((key, tuple(of[axis] for axis in axes)))
     done = run_queue(queued, arguments.jobs)
     names = {name: place for name, place in zip(done, places, strict=True) if name}
-    finished = [row for row in dvc.api.exp_show() if row["Experiment"] in names]
+    rows = {row["Experiment"]: row for row in dvc.api.exp_show()}  # in an order of its own
+    finished = [rows[name] for name in names if name in rows]
     if not finished:
         raise InputError("no experiment has succeeded")
     data = read_data(finished[0])
