@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from inspect import getsource
-from itertools import pairwise, permutations
+from io import StringIO
+from itertools import chain, pairwise, permutations
 from pathlib import Path
 from statistics import mean, stdev
 from types import SimpleNamespace
@@ -17,12 +18,13 @@ import pandas as pd
 import pytest
 import yaml
 
+from experiments import ablation
 from tests.conftest import PROJECT, edit_params
 
 VARIANTS = ["learned", "pretrained", "finetuned"]
 REPEATS, T = 3, 4.302653  # so many standard errors to a side has a 95 % band of three draws
 TUNED = {"tokenize": {"maxlen": 50}, "train": {"epochs": 3}}
-LINES = {"tokenize": {"maxlen": 50}, "train": {"samples": 30}, "model": {"head": "mean"}}
+LINES = {"train": {"samples": 30}, "model": {"head": "mean"}}
 ABOUT = {
     "a.csv": "400 texts (320 to train on, 80 to test on), labels bad and good",
     "b.csv": "300 texts (235 to train on, 65 to test on), labels no and yes",
@@ -213,6 +215,7 @@ def ran(run, made_once) -> SimpleNamespace:
 
         def sweep_little(project: Path) -> dict:
             one = ["--over", "tokenize.maxlen", "--panel", "train.epochs", *options("seed=3")]
+            one += ["-j", "1"]
             said = {"one": do(project, "sweep", "--setting", "tuned.yaml", *one)}
             few = options("train.samples=9999,20", "seed=2,1")
             few += ["--panel", "model.head", "--out", "out"]
@@ -226,13 +229,13 @@ def ran(run, made_once) -> SimpleNamespace:
             values = options("download.reviews.path=inputs/b.csv", "train.samples=100,20")
             setting = ["--setting", "lines.yaml", "-j", "2"]
             said = {"ablation": do(project, "ablation", *setting, *values)}
-            values = options("train.samples=20", "model.head=flatten", "tokenize.maxlen=70")
+            values = options("train.samples=20", "model.head=flatten")
             setting = ["--setting", "lines.yaml", "--out", "out"]
             return said | {"whole": do(project, "ablation", *setting, *values)}
 
         def fail(project: Path) -> dict:
             values = options("download.reviews.path=inputs/b.csv", "train.samples=100")
-            said = {"failing sweep": do(project, "sweep", *values)}
+            said = {"failing sweep": do(project, "sweep", "-j", "1", *values)}
             (project / "one.yaml").write_text("train: {samples: 30}\n")
             return said | {
                 "failing ablation": do(project, "ablation", "--setting", "one.yaml", *values)
@@ -289,7 +292,12 @@ def curve(points: list[dict], keys: dict[str, Callable], data: str, setting: str
                 | {"labels": ABOUT[data].split("labels ")[1].replace(" and ", ", ")}
                 | {"setting": setting or None}
             )
-    return pd.DataFrame(rows)
+    return as_read(pd.DataFrame(rows))
+
+
+def as_read(table: pd.DataFrame) -> pd.DataFrame:
+    """What a table is once it was written and read."""
+    return pd.read_csv(StringIO(table.to_csv(index=False)))
 
 
 HEAD = {"model.head": lambda params: params["model"]["head"]}
@@ -392,7 +400,9 @@ def test_a_sweep_draws_its_points_that_ended_well_by_data_and_head(ran):
         folder = f"experiments/{data}-tuned"
         pages[folder] = page(data, "tuned", panels, SAMPLES)
         check_curve(
-            project / folder, curve(sum(panels.values(), []), HEAD | SAMPLES, data, "tuned"), points
+            project / folder,
+            curve([*chain(*panels.values())], HEAD | SAMPLES, data, "tuned"),
+            points,
         )
     check_written(project, ran.said["sweep"], pages)
 
@@ -402,7 +412,8 @@ def test_of_a_sweep_a_point_that_failed_is_named_and_ends_it_with_1(ran):
     assert done.status == 1
     assert "8/8" in done.err
     assert "failed=1" in done.err
-    [failed] = re.findall(r"^(\w{7}) failed: dvc queue logs \1 shows why$", done.err, re.MULTILINE)
+    said = re.findall(r"^(\w{7}) failed: dvc queue logs \1 shows why$", done.err, re.MULTILINE)
+    assert len(said) == 1
     assert len(ran.points["swept"]) == 8  # 7 of the sweep, and `more`
     assert "error" not in done.err
 
@@ -416,7 +427,7 @@ def test_all_runs_give_a_curve_for_each_data_set_and_what_it_leaves_out_is_named
         folder = f"experiments/{data}"
         pages[folder] = page(data, "", panels, SAMPLES)
         check_curve(
-            project / folder, curve(sum(panels.values(), []), HEAD | SAMPLES, data, ""), points
+            project / folder, curve([*chain(*panels.values())], HEAD | SAMPLES, data, ""), points
         )
     done = ran.said["all"]
     check_written(project, done, pages)
@@ -451,7 +462,7 @@ def test_the_tools_write_no_other_folder(ran):
 def test_as_many_points_run_at_a_time_as_asked_for(ran):
     found = {name: len(done.workers) for name, done in ran.said.items()}
     assert found == {
-        "sweep": 3, "one": 2, "few": 2, "ablation": 2, "whole": 1, "failing sweep": 2,
+        "sweep": 3, "one": 1, "few": 2, "ablation": 2, "whole": 1, "failing sweep": 1,
         "failing ablation": 1, "all": 0, "named": 0,
     }  # fmt: skip
 
@@ -489,7 +500,7 @@ def test_where_every_point_has_failed_nothing_is_drawn(ran):
     assert done.err.splitlines()[-1] == "error: no experiment has succeeded"
 
 
-ABLATED = {"nothing": ("mean", 50), "tokenize.maxlen": ("mean", 100), "model.head": ("flatten", 50)}
+ABLATED = {"nothing": "mean", "model.head": "flatten"}  # without what, and the head then
 
 
 def last_of(params: dict, variant: str) -> list[float]:
@@ -499,13 +510,13 @@ def last_of(params: dict, variant: str) -> list[float]:
 
 def test_an_ablation_tells_what_each_line_is_worth_after_the_last_epoch(ran):
     expected = []
-    for key, (head, maxlen) in ABLATED.items():
+    for key, head in ABLATED.items():
         for samples in (100, 20):
             if (head, samples) == ("flatten", 100):  # which fails
                 continue
             for variant in VARIANTS:
-                whole = last_of(point("b.csv", "mean", samples, maxlen=50), variant)
-                draws = last_of(point("b.csv", head, samples, maxlen=maxlen), variant)
+                whole = last_of(point("b.csv", "mean", samples), variant)
+                draws = last_of(point("b.csv", head, samples), variant)
                 change = round(mean(draws) - mean(whole), 4)
                 values = [round(mean(draws), 4), round(stdev(draws), 4), change]
                 expected.append([key, samples, variant, *values, "b.csv", 300, "no, yes"])
@@ -521,12 +532,12 @@ def test_the_page_of_an_ablation_has_a_column_for_each_point_and_variant(ran):
     heads = [f"{variant}, {samples}" for samples in (100, 20) for variant in VARIANTS]
     lines = [f"# b.csv, setting lines: {ABOUT['b.csv']}", "", f"| without | {' | '.join(heads)} |"]
     lines.append("| --- | --: | --: | --: | --: | --: | --: |")
-    for key, (head, maxlen) in ABLATED.items():
+    for key, head in ABLATED.items():
         cells = [key]
         for samples in (100, 20):
             for variant in VARIANTS:
-                whole = mean(last_of(point("b.csv", "mean", samples, maxlen=50), variant))
-                left = mean(last_of(point("b.csv", head, samples, maxlen=maxlen), variant))
+                whole = mean(last_of(point("b.csv", "mean", samples), variant))
+                left = mean(last_of(point("b.csv", head, samples), variant))
                 change = f" ({left - whole:+.3f})".replace("-", "\N{MINUS SIGN}")
                 cell = f"{left:.3f}{change if key != 'nothing' else ''}"
                 cells.append("failed" if (head, samples) == ("flatten", 100) else cell)
@@ -537,7 +548,7 @@ def test_the_page_of_an_ablation_has_a_column_for_each_point_and_variant(ran):
 
 
 def test_an_ablation_of_given_lines_alone_has_the_whole_setting_in_its_table(ran):
-    params = point(head="flatten", samples=20, maxlen=70)
+    params = point(head="flatten", samples=20)
     table = pd.read_csv(ran.root / "ablated/out/ablation.csv")
     assert table["without"].tolist() == ["nothing"] * 3
     assert table["variant"].tolist() == VARIANTS
@@ -549,4 +560,16 @@ def test_an_ablation_of_given_lines_alone_has_the_whole_setting_in_its_table(ran
         "| without | learned | pretrained | finetuned |",
         "| --- | --: | --: | --: |",
         f"| nothing | {accuracies} |",
+    ]
+
+
+def test_a_point_at_which_the_whole_setting_failed_has_no_change():
+    rows = [["nothing", "learned", 20, 0.6, 0.0], ["seed", "learned", 20, 0.5, -0.1]]
+    rows += [["seed", "learned", 100, 0.75, None]]
+    table = pd.DataFrame(rows, columns=["without", "variant", "size", "accuracy", "change"])
+    assert ablation.markdown(table, ["size"]).splitlines() == [
+        "| without | learned, 20 | learned, 100 |",
+        "| --- | --: | --: |",
+        "| nothing | 0.600 | failed |",
+        "| seed | 0.500 (\N{MINUS SIGN}0.100) | 0.750 |",
     ]
