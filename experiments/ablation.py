@@ -78,14 +78,14 @@ def collect(
     table = pd.DataFrame(rows)
     whole = table[table["without"] == WHOLE].set_index([*axes, "variant"])["accuracy"]
     table["change"] = table["accuracy"] - table.set_index([*axes, "variant"]).index.map(whole)
-    order = {key: number for number, (key, _) in enumerate(names.values())}
-    return table.sort_values("without", key=lambda keys: keys.map(order), kind="stable").round(4)
+    return table.round(4)
 
 
 def markdown(table: pd.DataFrame, axes: list[str]) -> str:
     """Lay the table out with a line for each key left out and a column for each point."""
     cells = table["accuracy"].map("{:.3f}".format) + table["change"].map(" ({:+.3f})".format)
-    cells = cells.where(table["without"] != WHOLE, table["accuracy"].map("{:.3f}".format))
+    compared = (table["without"] != WHOLE) & table["change"].notna()
+    cells = cells.where(compared, table["accuracy"].map("{:.3f}".format))
     points = table[["variant", *axes]].astype(str).agg(", ".join, axis=1)
     cells = cells.str.replace("(-", "(\N{MINUS SIGN}")
     wide = table.assign(cell=cells, point=points).pivot(
@@ -119,7 +119,8 @@ def main() -> None:
             places.append((key, tuple(of[axis] for axis in axes)))
     done = run_queue(queued, arguments.jobs)
     names = {name: place for name, place in zip(done, places, strict=True) if name}
-    finished = [row for row in dvc.api.exp_show() if row["Experiment"] in names]
+    rows = {row["Experiment"]: row for row in dvc.api.exp_show()}  # in an order of its own
+    finished = [rows[name] for name in names if name in rows]
     if not finished:
         raise InputError("no experiment has succeeded")
     data = read_data(finished[0])
