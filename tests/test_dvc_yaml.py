@@ -149,6 +149,8 @@ def test_a_stage_reads_the_parameters_that_it_lists_and_no_other(
     others = {f"variants.{name}" for name in settings.variants if name not in arguments}
     if module == "train":  # it checks its argument
         read = {name for name in read if not any(name.startswith(f"{o}.") for o in others)}
+        # Of its key of embed it asks whether it is drawn; what it looks up is in the matrix.
+        read |= {f"embed.{settings.variants[arguments[0]].vectors}.vectors"}
     sections = lock[stage]["params"]["params.yaml"]
     listed = {leaf for name, value in sections.items() for leaf in leaves(value, name)}
     # Of its section, download reads what the source at hand takes.

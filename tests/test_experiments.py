@@ -41,7 +41,7 @@ def score(params: dict, variant: str) -> dict[str, float]:
     accuracy += 0.002 * params["train"]["epochs"] + 0.0111 * params["seed"]
     if params["model"]["head"] == "mean":
         accuracy += 0.017 if variant == "learned" else 0.029
-    if params["download"]["reviews"]["path"].endswith("b.csv"):
+    if params["download"]["texts"]["path"].endswith("b.csv"):
         accuracy -= 0.03
     return {
         "accuracy": round(accuracy, 4),
@@ -70,14 +70,16 @@ def validate(params: dict, variant: str, repeat: int, epoch: int) -> float:
 
 def evaluate(params: dict) -> None:
     """Write what the pipeline says; of b.csv there is no outcome with flatten at 100 texts."""
-    is_b = params["download"]["reviews"]["path"].endswith("b.csv")
+    is_b = params["download"]["texts"]["path"].endswith("b.csv")
     if is_b and params["model"]["head"] == "flatten" and params["train"]["samples"] == 100:
         sys.exit("error: flatten at 100 texts")
     metrics, variants = Path("metrics"), params["variants"]
     evaluation = {variant: score(params, variant) for variant in variants}
     evaluation["gap"] = {f"{v}-learned": compare(params, v) for v in variants if v != "learned"}
     (metrics / "evaluation.json").write_text(json.dumps(evaluation))
-    (metrics / "coverage.json").write_text(json.dumps({"share_of_tokens": 0.15 if is_b else 0.9}))
+    (metrics / "coverage.json").write_text(
+        json.dumps({"glove": {"share_of_tokens": 0.15 if is_b else 0.9}})
+    )
     data = {"name": "a.csv", "labels": ["bad", "good"], "train": [170, 150], "test": [42, 38]}
     if is_b:
         data = {"name": "b.csv", "labels": ["no", "yes"], "train": [101, 134], "test": [34, 31]}
@@ -98,9 +100,9 @@ from pathlib import Path
 {"".join(map(getsource, (score, compare, validate, evaluate)))}
 params = yaml.safe_load(Path("params.yaml").read_text())
 if sys.argv[1] == "download":
-    shown = Path(params["download"]["reviews"]["path"]).read_text()
+    shown = Path(params["download"]["texts"]["path"]).read_text()
     Path("data/raw").mkdir(parents=True, exist_ok=True)
-    Path("data/raw/reviews.parquet").write_text(shown)
+    Path("data/raw/texts.parquet").write_text(shown)
 else:
     evaluate(params)
 """
@@ -110,10 +112,10 @@ stages:
     cmd: python pipeline.py download
     deps: [pipeline.py]
     params: [download]
-    outs: [data/raw/reviews.parquet]
+    outs: [data/raw/texts.parquet]
   evaluate:
     cmd: python pipeline.py evaluate
-    deps: [pipeline.py, data/raw/reviews.parquet]
+    deps: [pipeline.py, data/raw/texts.parquet]
     params: [seed, download, tokenize, embed, model, train, variants]
     outs:
       - metrics/data.json: {cache: false}
@@ -142,7 +144,7 @@ def make(root: Path, run: Callable) -> None:
         (root / name).parent.mkdir(exist_ok=True)
         shutil.copy(PROJECT / name, root / name)
     edit_params(
-        root, seed=0, download__reviews__source="table", download__reviews__path="inputs/b.csv",
+        root, seed=0, download__texts__source="table", download__texts__path="inputs/b.csv",
         tokenize__maxlen=100, model__head="flatten", train__samples=50, train__repeats=REPEATS,
         train__epochs=2,
     )  # fmt: skip
@@ -160,7 +162,7 @@ def make(root: Path, run: Callable) -> None:
     run(root, "git", "config", "user.email", "test@example.com")
     run(root, "git", "add", "--force", "inputs")
     run(root, "dvc", "repro", "download")  # in DVC's cache: points that land it at once can fail
-    edit_params(root, download__reviews__path="inputs/a.csv")
+    edit_params(root, download__texts__path="inputs/a.csv")
     run(root, "dvc", "repro")
     run(root, "git", "add", "--all")
     run(root, "git", "commit", "--quiet", "--message", "Run the pipeline")
@@ -197,7 +199,7 @@ def ran(run, made_once) -> SimpleNamespace:
             more = options("train.samples=35", "tokenize.maxlen=50", "train.epochs=3")
             run(project, "dvc", "exp", "run", "--temp", "--name", "more", *more)
             grid = options(
-                "download.reviews.path=inputs/a.csv,inputs/b.csv",
+                "download.texts.path=inputs/a.csv,inputs/b.csv",
                 "model.head=mean,flatten", "train.samples=100,20",
             )  # fmt: skip
             said = {"sweep": do(project, "sweep", "--setting", "tuned.yaml", *grid)}
@@ -227,12 +229,12 @@ def ran(run, made_once) -> SimpleNamespace:
             values = options("train.samples=20", "model.head=flatten")
             setting = ["--setting", "lines.yaml", "--out", "out"]
             said = {"whole": do(project, "ablation", *setting, *values)}
-            values = options("download.reviews.path=inputs/b.csv", "train.samples=100,20")
+            values = options("download.texts.path=inputs/b.csv", "train.samples=100,20")
             setting = ["--setting", "lines.yaml", "-j", "2"]
             return said | {"ablation": do(project, "ablation", *setting, *values)}
 
         def fail(project: Path) -> dict:
-            values = options("download.reviews.path=inputs/b.csv", "train.samples=100")
+            values = options("download.texts.path=inputs/b.csv", "train.samples=100")
             return {"failing": do(project, "sweep", "-j", "1", *values)}
 
         jobs = {"swept": sweep, "little": sweep_little, "ablated": ablate, "failed": fail}
@@ -259,7 +261,7 @@ def point(
     """The parameters of a point, those of `make` unless given."""
     return {
         "seed": seed,
-        "download": {"reviews": {"path": f"inputs/{data}"}},
+        "download": {"texts": {"path": f"inputs/{data}"}},
         "tokenize": {"maxlen": maxlen},
         "model": {"head": head},
         "train": {"samples": samples, "epochs": epochs},
@@ -327,7 +329,7 @@ def zero(sizes: list[int], values: list[float]) -> int:
 def sentence(variant: str, points: list[dict], over: str) -> str:
     """Who wins where: on a.csv the others where texts are few, on b.csv it can't be told."""
     gaps, said = [compare(params, variant) for params in points], f"{variant} against learned:"
-    if points[0]["download"]["reviews"]["path"].endswith("b.csv"):
+    if points[0]["download"]["texts"]["path"].endswith("b.csv"):
         return f"- Over {over}, {said} no answer at any size."
     if over == "seed":
         return f"- Over {over}, {said} {variant} wins at every value."
@@ -337,7 +339,7 @@ def sentence(variant: str, points: list[dict], over: str) -> str:
     )
     return (
         f"- Over {over}, {said} {variant} wins below {low}, learned wins above {high}, and between"
-        f" them we can't tell (the lines cross at {cross})."
+        f" them no winner is significant (the lines cross at {cross})."
     )
 
 

@@ -101,10 +101,10 @@ def test_an_experiment_travels_with_its_artifacts(mine, run, tmp_path, folder):
 def test_a_parameter_that_goes_there_and_back_and_there_trains_once(mine, run):
     back = content(mine)
     edit_params(mine, train__epochs=1)
-    assert len(ran(run(mine, "dvc", "repro"))) == 6  # three variants and evaluate
+    assert len(ran(run(mine, "dvc", "repro"))) == 6  # three variants and what follows
     there = content(mine)
     assert there["metrics/evaluation.json"] != back["metrics/evaluation.json"]
     for epochs, expected in ((2, back), (1, there)):
         edit_params(mine, train__epochs=epochs)
-        assert ran(run(mine, "dvc", "repro")) == ["evaluate"]
+        assert ran(run(mine, "dvc", "repro")) == ["evaluate", "report"]
         assert content(mine) == expected
