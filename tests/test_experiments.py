@@ -29,7 +29,7 @@ ABOUT = {
     "a.csv": "400 texts (320 to train on, 80 to test on), labels bad and good",
     "b.csv": "300 texts (235 to train on, 65 to test on), labels no and yes",
 }
-LITTLE_KNOWN = "only 15.0 % of the train split's words have a pretrained vector"
+LITTLE_KNOWN = "only 15.0 % of the train split's words have a vector in glove"
 
 
 def score(params: dict, variant: str) -> dict[str, float]:
@@ -351,7 +351,7 @@ def page(data: str, setting: str, panels: dict[str, list[dict]], over: dict[str,
         lines += [f"### {title}", ""] if title else []
         lines += [sentence(variant, points, key) for variant in VARIANTS[1:]]
         lines += ["", f"| {key} | learned | pretrained | gap | finetuned | gap |"]
-        lines += ["|--:|--:|--:|--:|--:|--:|"]
+        lines += ["| --: | --: | --: | --: | --: | --: |"]
         for params in points:
             cells = [str(of(params)), f"{score(params, 'learned')['accuracy']:.3f}"]
             for variant in VARIANTS[1:]:
