@@ -242,6 +242,7 @@ def test_without_validation_reviews_training_is_the_same_and_their_measures_are_
     assert all(np.isnan([row["val_loss"], row["val_accuracy"]]).all() for row in history)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [255, 256, 300])
 @pytest.mark.parametrize("head", HEADS)
 def test_widths_at_and_beside_the_size_of_a_product_are_trained_as_keras_does(head, dim):
