@@ -17,4 +17,6 @@ faults += [
     for name, gap in evaluation["gap"].items()
     if gap["accuracy_low"] <= 0
 ]
-sys.exit("\n".join(faults) or print("metrics are as expected"))
+if faults:
+    sys.exit("\n".join(faults))
+print("metrics are as expected")

@@ -28,6 +28,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from stages.report.markdown import lines_of
+
 ROOT = Path(__file__).parents[1]
 OFFICIAL = os.environ.get("ACLIMDB")  # the path of aclImdb, to measure on all of it
 RESULTS = Path(__file__).with_name("results.json")
@@ -320,17 +322,19 @@ def compare(row: str, folder: Path) -> dict[str, float]:
 
 def table(results: dict[str, dict[str, float]]) -> str:
     """Lay the results out as a Markdown table."""
-    lines = [
-        "| work | article's way | ours | ratio | peak, article's way | peak, ours |",
-        "|---|--:|--:|--:|--:|--:|",
+    header = ["work", "article's way", "ours", "ratio", "peak, article's way", "peak, ours"]
+    rows = [
+        [
+            row,
+            f"{result['baseline_s']:.3g} s",
+            f"{result['ours_s']:.3g} s",
+            f"{result['ratio']:.1f}",
+            f"{result['baseline_peak_mib']:,} MiB",
+            f"{result['ours_peak_mib']:,} MiB",
+        ]
+        for row, result in results.items()
     ]
-    for row, result in results.items():
-        lines.append(
-            f"| {row} | {result['baseline_s']:.3g} s | {result['ours_s']:.3g} s |"
-            f" {result['ratio']:.1f} | {result['baseline_peak_mib']:,} MiB |"
-            f" {result['ours_peak_mib']:,} MiB |"
-        )
-    return "\n".join(lines)
+    return lines_of(header, rows)
 
 
 def main() -> None:

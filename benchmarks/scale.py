@@ -23,6 +23,7 @@ from matplotlib.ticker import LogLocator
 
 from stages.download.texts import imdb_package
 from stages.report import figures
+from stages.report.markdown import lines_of
 from stages.shared import artifacts
 from stages.shared.errors import command_line
 
@@ -112,20 +113,21 @@ def in_a_process(work: Callable[..., None], *arguments: object) -> None:
 
 def main() -> None:
     command_line(__doc__).parse_args()
-    print(f"| reviews | {' | '.join(STAGES)} |\n|--:|{'--:|' * len(STAGES)}")
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         shutil.copytree(ROOT / "stages", root / "stages")
         shutil.copy(ROOT / "params.yaml", root)
         in_a_process(write_vectors, root)
-        sizes, measured = [], []
+        sizes, measured, rows = [], [], []
         for repetitions in REPETITIONS:
             in_a_process(write_reviews, root, repetitions)
             (root / "metrics").mkdir(exist_ok=True)
             measured.append([measure(root, stage) for stage in STAGES])
             sizes.append(pq.read_metadata(root / artifacts.TEXTS).num_rows)
             cells = [f"{seconds:.1f} s, {peak:.2f} GiB" for seconds, peak in measured[-1]]
-            print(f"| {sizes[-1]:,} | {' | '.join(cells)} |", flush=True)
+            rows.append([f"{sizes[-1]:,}", *cells])
+            print(*rows[-1], sep=", ", file=sys.stderr)
+    print(lines_of(["reviews", *STAGES], rows, left=0))
     draw(sizes, np.array(measured), ROOT / "benchmarks/scale.png")
 
 

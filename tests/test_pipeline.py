@@ -210,6 +210,15 @@ def test_dvc_draws_every_plot(copy, run):
     }
 
 
+def test_a_page_of_plots_needs_no_network(copy, run, project, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(project))
+    run(copy, "python", "-m", "experiments.plots_page")
+    page = run(copy, "dvc", "plots", "show").stdout.strip().removeprefix("file://")
+    html = Path(page).read_text()
+    assert "vegaEmbed" in html
+    assert not re.search(r"<(?:script|link|img)[^>]+(?:src|href)=.(?:https?:)?//", html)
+
+
 # Runs a stage with each of some inputs missing, overwritten, and with one bit turned over; what is
 # seen of the last by nothing but its MD5 is seen when DVC runs the stage.
 WITH_EACH_INPUT_SPOILT = """

@@ -14,6 +14,8 @@ import tensorflow as tf
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from stages.shared.schema import Tokenize
+from stages.tokenize.encoding import encode, fit, width
 from stages.tokenize.words import FILTERS, count_words, pad_texts
 
 ACLIMDB = Path(__file__).parents[2] / "shared/data/aclImdb.tar.gz"
@@ -169,3 +171,17 @@ def test_one_review_may_be_100_megabytes():
     ]
     [padded] = pad_texts(texts, counts["word"], num_words=10, maxlen=3)
     assert padded.tolist() == [[1, 1, 2], [0, 0, 1]]
+
+
+@pytest.mark.parametrize("num_bigrams", [0, 3])
+def test_any_text_is_encoded_by_a_vocabulary_that_was_fitted_on_others(num_bigrams):
+    settings = Tokenize(num_words=4, num_bigrams=num_bigrams, maxlen=4)
+    train = [pa.array(["a b a b", "c a b"]), pa.array(["d a b"])]
+    vocabulary = fit(lambda: iter(train), settings)
+    assert vocabulary.words.to_pylist() == ["a", "b", "c", "d"]
+    assert vocabulary.counts.to_pylist() == [4, 4, 1, 1]
+    [own] = encode([pa.array(["B a, b!", "x", "c d b a"])], vocabulary, settings)
+    assert own.shape == (3, width(settings))
+    assert own[:, :4].tolist() == [[0, 2, 1, 2], [0, 0, 0, 0], [0, 3, 2, 1]]
+    if num_bigrams:  # the pairs kept are a b, b a and c a: ids 4, 5 and 6
+        assert own[:, 4:].tolist() == [[0, 5, 4], [0, 0, 0], [0, 0, 5]]

@@ -1,4 +1,4 @@
-"""The sources of labelled reviews, each read into one table: split, label, text."""
+"""The sources of labelled texts, each read into one table: split, label, text."""
 
 import json
 import pickle

@@ -36,7 +36,7 @@ def history(histories: dict[str, pd.DataFrame], measure: str, path: Path) -> Non
             (measure, TRAIN_COLOR, "training"),
             (f"val_{measure}", VALIDATION_COLOR, "validation"),
         ):
-            if table[column].isna().all():  # trained without validation reviews
+            if table[column].isna().all():  # trained without validation texts
                 continue
             runs = table.pivot(index="epoch", columns="repeat", values=column)
             axis.plot(runs, color=color, linewidth=0.7, alpha=0.5)

@@ -1,4 +1,4 @@
-"""What a seed decides: the initial embedding, the reviews of a repeat, and their order."""
+"""What a seed decides: the initial embedding, the texts of a repeat, and their order."""
 
 from collections.abc import Iterator
 
@@ -19,15 +19,15 @@ def draw_matrix(num_words: int, dim: int, seed: int) -> np.ndarray:
 
 
 def draw_rows(
-    n_reviews: int, samples: int, validation_samples: int, seed: int
+    n_texts: int, samples: int, validation_samples: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw the rows to train on, (samples,) int, and to validate on, (validation_samples,) int.
 
     They don't overlap; of one seed, a larger draw holds the smaller one, and as long as
-    validation_samples stays, every draw is validated on the same reviews.
+    validation_samples stays, every draw is validated on the same texts.
     """
-    order = np.random.default_rng((seed, 0)).permutation(n_reviews)
-    return order[:samples], order[n_reviews - validation_samples :]
+    order = np.random.default_rng((seed, 0)).permutation(n_texts)
+    return order[:samples], order[n_texts - validation_samples :]
 
 
 def draw_orders(samples: int, epochs: int, seed: int) -> Iterator[np.ndarray]:
