@@ -138,6 +138,7 @@ def test_the_default_parameters_are_valid(project):
         ("embed.both.dim", 3, "embed.both should be {dim: 50}, drawn at random, or"),
         ("embed.domain", {"dim": 50}, "embed.domain is {fitted: 50}"),
         ("embed.adapted", {"dim": 3}, "embed.adapted is {vectors: glove, fitted: 3}"),
+        ("download.vectors", {}, "download.vectors has no entry: keep one"),
         ("download.reviews", {}, "older version: download.reviews is download.texts now"),
         ("tokenize.num_bigrams", 10, "but model.head flatten reads words in order"),
         ("train.word_dropout", 1, "train.word_dropout is 1, but should be less than 1"),
