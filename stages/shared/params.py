@@ -57,7 +57,7 @@ def conflicts(settings: Params) -> Iterator[str]:
     """Say what values, each of which could be right, can't be beside each other."""
     download, embed = settings.download, settings.embed
     if not download.vectors:  # a stage that DVC could not run then says less
-        yield "download.vectors has no entry: keep one, even if no key of embed looks words up in it"
+        yield "download.vectors has no entry: keep one, even if no word is looked up"
     sources: dict[str, Source] = {"texts": download.texts}
     sources |= {f"vectors.{name}": source for name, source in download.vectors.items()}
     for name, source in sources.items():
