@@ -210,6 +210,8 @@ def run_shared(root: Path, commit: str, settings: list[str]) -> bool:
         dvc(root, "fetch")  # what the remote lacks is computed
         succeeded = dvc(root, "exp", "run", *dvc_queue.options(common), SHARED)
         git(root, "reset", "--hard", "--quiet")
+        # Where Git keeps none: of stages that don't need each other, DVC writes any one first.
+        git(root, "clean", "--force", "--quiet", "--", "dvc.lock")
         if succeeded:
             done.touch()
         return succeeded

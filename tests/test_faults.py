@@ -215,7 +215,7 @@ def test_what_is_half_written_goes_even_without_memory(run, tmp_path, monkeypatc
 
 
 @needs_limit
-@pytest.mark.parametrize(("stage", "spare"), [("train@learned", 32 << 10), ("predict", 64 << 10)])
+@pytest.mark.parametrize(("stage", "spare"), [("train@learned", 32 << 10), ("predict", 16 << 10)])
 def test_where_native_code_gives_up_for_want_of_memory_dvc_says_so_and_mends_it(
     project, run, stage, spare, disturb, monkeypatch
 ):
@@ -230,7 +230,7 @@ def test_where_native_code_gives_up_for_want_of_memory_dvc_says_so_and_mends_it(
         ("embed", "words.txt", "data/raw/vectors/glove/matrix.npy"),
         ("train@learned", "random.npy", "data/sequences/train/labels.npy"),
         ("predict", "test/labels.npy", "data/models/finetuned/repeat_1.weights.h5"),
-        ("evaluate", "test.parquet", "data/sequences/train/labels.npy"),
+        ("evaluate", "train/sequences.npy", "data/raw/texts.parquet"),
         ("report", "coverage.json", "data/report/scores.csv"),
     ],
 )

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def address(aclimdb, tmp_path) -> str:
-    """Where a server on loopback has the reviews, behind //."""
+    """Where a server on loopback has the texts, behind //."""
     folder = tmp_path / "served"
     folder.mkdir()
     archive = ["tar", "-czf", str(folder / "reviews.tar.gz"), "-C", str(aclimdb.parent), "aclImdb"]
@@ -34,7 +34,7 @@ def test_no_output_no_report_and_no_message_has_a_secret(reproduced, run, addres
     url = f"http://me:{SECRET}@{address}?token={SECRET}"
     edit_params(root, download__texts__path=url)
     done = run(root, "dvc", "repro")
-    assert ran(done) == ["download", "evaluate"]
+    assert ran(done) == ["download", "evaluate", "report"]
     assert SECRET not in done.stdout + done.stderr
     assert f"http://{address}?token=***" in (root / "data/downloads.json").read_text()
     assert address in (root / "metrics/report.md").read_text()
@@ -48,7 +48,7 @@ def test_no_output_no_report_and_no_message_has_a_secret(reproduced, run, addres
         f"http://me:{SECRET}@{address}.not?token={SECRET}",
     ):
         edit_params(root, download__texts__path=path)
-        done = run(root, "python", "-m", "stages.download", "reviews", check=False)
+        done = run(root, "python", "-m", "stages.download", check=False)
         assert done.returncode == 1
         assert done.stderr.startswith("error: ")
         assert SECRET not in done.stdout + done.stderr
