@@ -111,3 +111,14 @@ def test_the_predictions_name_variant_repeat_and_row_and_are_read_again(tmp_path
     assert len(frame) == 16
     row = frame.query("variant == 'b' and repeat == 1 and row == 0").iloc[0]
     assert (row["label"], row["probability"]) == (0, np.float32(0.8))
+
+
+def test_each_gap_is_that_of_a_variant_to_learned():
+    judged = {
+        "worse": judge(LABELS, PROBABILITIES[[0, 0]]),
+        "learned": judge(LABELS, PROBABILITIES),
+        "better": judge(LABELS, PROBABILITIES[[1, 1]]),
+    }
+    gaps = scores_of.compare_all(judged)
+    assert list(gaps) == ["worse-learned", "better-learned"]
+    assert [gap["accuracy"] for gap in gaps.values()] == [-0.25, 0.25]
