@@ -110,6 +110,10 @@ def test_a_second_file_of_vectors_reruns_only_what_is_made_of_it(copy, run, tmp_
     share = (count["the"] + count["worst"] + count["plot"]) / sum(count.values())
     assert covered["other"]["share_of_tokens"] == pytest.approx(share, abs=5e-5)
     assert covered["other"]["words_with_vector"] == 3
+    matrix = np.load(copy / "data/embeddings/other.npy")
+    place = {word: i for i, word in enumerate(words["word"], 1)}
+    assert [matrix[place[w]].tolist() for w in ("the", "worst", "plot")] == [[1, 2], [3, 4], [5, 6]]
+    assert len(matrix.any(axis=1).nonzero()[0]) == 3
     after = json.loads((copy / "metrics/evaluation.json").read_text())
     assert list(after["gap"]) == ["pretrained-learned", "finetuned-learned", "other-learned"]
     assert {name: after[name] for name in before if name != "gap"} == {
