@@ -43,6 +43,8 @@ def collect(rows: list[dict], names: list[str], swept: str, panels: list[str]) -
     runs = pd.DataFrame(rows).replace("None", None)
     gaps = [column for column in runs if re.fullmatch(r"gap\..+\.accuracy", column)]
     finished = runs.dropna(subset=gaps, how="all") if gaps else runs[:0]
+    # Those of a version that named the texts otherwise can't be compared with these.
+    finished = finished.dropna(subset=[TEXTS]) if TEXTS in finished else finished[:0]
     if missing := {*names} - {*finished.get("Experiment", ())}:
         raise InputError(f"no finished experiment is called {' or '.join(sorted(missing)[:5])}")
     for name in (swept, *panels):

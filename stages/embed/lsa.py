@@ -37,8 +37,9 @@ def fit_vectors(counts: csr_array, dim: int, seed: int) -> np.ndarray:
     """
     n_texts, n_ids = counts.shape
     in_texts = np.bincount(counts.indices, minlength=n_ids) > 0
-    tf_idf = TfidfTransformer(sublinear_tf=True).fit(counts)
-    table = tf_idf.transform(counts)
+    precise = counts.astype(np.float64)
+    tf_idf = TfidfTransformer(sublinear_tf=True).fit(precise)
+    table = tf_idf.transform(precise)
     rank = min(dim, n_texts, n_ids)
     with threadpool_limits(1):  # how a product is split decides its last digits
         _, spread, components = randomized_svd(

@@ -86,11 +86,11 @@ def quality(settings: Params, evaluation: dict, data: dict, graded: bool) -> str
 
 def warnings(coverage: dict, data: dict) -> list[str]:
     """List what a reader must know before the answer."""
-    of_vectors = {}  # in order, each once: several keys of `embed` may look words up in one file
+    of_vectors: dict[str, str] = {}  # each once: several keys of `embed` may read one file
     for name, of in coverage.items():
-        place = f"`{name}`: " if len(coverage) > 1 else ""
-        of_vectors |= dict.fromkeys(f"{place}{plain(warning)}" for warning in of["warnings"])
-    found = [*of_vectors]
+        for warning in of["warnings"]:
+            of_vectors.setdefault(plain(warning), f"`{name}`: " if len(coverage) > 1 else "")
+    found = [f"{place}{warning}" for warning, place in of_vectors.items()]
     if data["test_in_train"] >= MANY_EQUAL * sum(data["test"]):
         found.append(equal_texts(data)[0])
     return found

@@ -44,7 +44,8 @@ def renamed(content: object) -> Iterator[str]:
     )
     if "reviews" in download:
         yield "download.reviews is download.texts now"
-    if isinstance(vectors := download.get("vectors"), dict) and "source" in vectors:
+    vectors = download.get("vectors")
+    if isinstance(vectors, dict) and isinstance(vectors.get("source"), str):
         yield "what is below download.vectors goes below download.vectors.glove"
     if embed.get("glove") == {}:
         yield "embed.glove is {vectors: glove}"

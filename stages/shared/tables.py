@@ -43,7 +43,9 @@ def read() -> dict[str, pd.DataFrame]:
         path = REPORT_TABLES / f"{name}.csv"
         if path.exists() or name not in MAY_LACK:
             with reading(path):
-                # The C engine ends a text at a NUL, which a word of the user's may hold.
+                # The C engine ends a text at a NUL, which a word of the user's may hold. A word
+                # of a language without spaces may be a whole text.
+                csv.field_size_limit(2**31 - 1)
                 text = dict.fromkeys(TEXT, str)
                 table = pd.read_csv(path, engine="python", keep_default_na=False, dtype=text)
                 tables[name] = table[columns]

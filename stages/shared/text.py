@@ -4,7 +4,8 @@ import re
 
 LONGEST_MESSAGE = 290  # characters of an error, "error: " not counted
 USER = re.compile(r"(:/{1,2})[^/?#\s]*@")  # of a URL, also of one that lost a slash as a path
-QUERY = re.compile(r"(://[^?\s'\"]*)?\?([^?#\s'\"]+)(?:#[^\s'\"]*)?")
+URL = re.compile(r"(\w+:/{1,2}[^?#\s]*)(\?[^#\s]*)?(?:#\S*)?")
+RETRIED = re.compile(r"(url: [^?\s]*)(\?\S*)")  # of urllib3, which leaves the host out
 
 
 def count_of(n: int, what: str) -> str:
@@ -21,14 +22,12 @@ def shortened(text: str, most: int = LONGEST_MESSAGE) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """Write *** for the user, the password and each value of the query of every URL in a text."""
+    """Hide the user, the password and each value of the query of every URL; drop its fragment."""
 
     def hidden(found: re.Match) -> str:
-        place, query = found.groups()
-        if place is None and "=" not in query:  # a question mark of the text
-            return found[0]
-        fields = (field.partition("=") for field in query.split("&"))
-        values = (f"{name}=***" if equals else "***" for name, equals, _ in fields)
-        return f"{place or ''}?{'&'.join(values)}"
+        place, query = found[1], (found[2] or "").removeprefix("?")
+        fields = (field.partition("=") for field in query.split("&")) if query else ()
+        values = "&".join(f"{name}=***" if equals else "***" for name, equals, _ in fields)
+        return f"{place}?{values}" if values else place
 
-    return QUERY.sub(hidden, USER.sub(r"\1***@", text))
+    return RETRIED.sub(hidden, URL.sub(hidden, USER.sub(r"\1***@", text)))
