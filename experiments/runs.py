@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from io import StringIO
 from itertools import chain, count
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import dvc.api
 import numpy as np
@@ -116,14 +115,12 @@ def written(value: object) -> str:
 
 
 def read_data(run: pd.Series) -> dict:
-    """Read what a run was made on, as metrics/data.json; of an older run only the name is known."""
+    """Read what a run was made on, as metrics/data.json; raises InputError if it has none."""
     command = ["git", "show", f"{run['rev']}:{artifacts.DATA.as_posix()}"]
     done = subprocess.run(command, capture_output=True)
-    if not done.returncode:
-        return json.loads(done.stdout)
-    path = run["download.texts.path"] or ""
-    name = Path(urlsplit(path).path if "://" in path else path).name
-    return {"name": name or run["download.texts.source"], "labels": [], "train": [], "test": []}
+    if done.returncode:
+        raise InputError(f"{name_of(run)} has no {artifacts.DATA}")
+    return json.loads(done.stdout)
 
 
 def about(data: dict, setting: str | None = None) -> str:
