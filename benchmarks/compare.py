@@ -52,7 +52,7 @@ MEAN_HEAD = {"epochs": 1, "batch_size": 512, "optimizer": "adam", "learning_rate
 def prepare(folder: Path) -> None:
     """Write what both sides read: reviews.parquet, reviews.csv, glove.txt, tokens and labels."""
     from stages.download import texts, vectors
-    from stages.download.landing import write_vectors
+    from stages.download.land_vectors import write_vectors
     from stages.tokenize.words import count_words, pad_texts
 
     table = texts.aclimdb(Path(OFFICIAL)) if OFFICIAL else texts.imdb_package()
@@ -117,7 +117,7 @@ def vectors_text(side: str, folder: Path) -> float:
     """Read a GloVe text file: into a dictionary, or into words.txt and matrix.npy on disk."""
     if side == "ours":
         from stages.download import vectors
-        from stages.download.landing import write_vectors
+        from stages.download.land_vectors import write_vectors
 
         out = folder / "out"
         out.mkdir(exist_ok=True)

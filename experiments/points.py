@@ -21,7 +21,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments.dvc_queue import key_of
-from stages.download.landing import read_texts
+from stages.download.land_texts import read_texts
 from stages.shared import artifacts, params
 from stages.shared.errors import InputError
 from stages.shared.files import reading_input

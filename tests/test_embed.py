@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stages.download import landing, vectors
+from stages.download import land_vectors, vectors
 from stages.embed.__main__ import main
 from stages.embed.coverage import coverage, warnings
 from stages.embed.matrices import find_rows, look_up
@@ -112,7 +112,7 @@ def embed(tmp_path, monkeypatch, capsys):
         blocks = iter([vectors.Block(words, matrix)])
         folder = artifacts.vectors("glove")
         folder.mkdir(parents=True, exist_ok=True)
-        landing.write_vectors(blocks, folder / "words.txt", folder / "matrix.npy")
+        land_vectors.write_vectors(blocks, folder / "words.txt", folder / "matrix.npy")
         main()
         covered = json.loads(artifacts.COVERAGE.read_text())["glove"]
         return covered, np.load(artifacts.embedding("glove")), capsys.readouterr().out

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from stages.download import landing
+from stages.download import land_texts, land_vectors
 from stages.download.tables import TABLE_SUFFIXES
 from stages.shared import params
 from stages.shared.errors import InputError
@@ -22,7 +22,7 @@ def land(path: Path) -> int:
     """Land a file as `download` would; returns how many texts or words there are."""
     if path.is_file() and path.suffix in VECTORS:
         of = params.load(PROJECT / "params.yaml").download.vectors["glove"]
-        landing.land_vectors(
+        land_vectors.land_vectors(
             "glove", of.model_copy(update={"source": "word2vec", "path": str(path)})
         )
         return len(Path("data/raw/vectors/glove/words.txt").read_bytes().split(b"\n")) - 1
@@ -33,7 +33,7 @@ def land(path: Path) -> int:
         kind, path = "keras-imdb", next(path.glob("*.npz"))
     else:
         kind = "folder"
-    landing.land_texts(source(kind, path=str(path), test_fraction=0.4))
+    land_texts.land_texts(source(kind, path=str(path), test_fraction=0.4))
     return pq.read_metadata("data/raw/texts.parquet").num_rows
 
 

@@ -7,7 +7,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from stages.download import equal_texts, landing, texts
+from stages.download import equal_texts, land_texts, location, texts
 from stages.download.labelled import labelled, with_labels
 from stages.shared.errors import InputError
 from tests.test_tables import source
@@ -154,7 +154,7 @@ def landed(monkeypatch):
         ["neg", "pos"],
     )
     monkeypatch.setitem(texts.SOURCES, "imdb-package", lambda path, of: rows)
-    return lambda **changes: landing.read_texts(source("imdb-package", **changes))
+    return lambda **changes: land_texts.read_texts(source("imdb-package", **changes))
 
 
 def test_equal_texts_of_given_splits_are_counted_and_may_be_dropped(landed, capsys):
@@ -162,7 +162,7 @@ def test_equal_texts_of_given_splits_are_counted_and_may_be_dropped(landed, caps
     assert kept.num_rows == len(ROWS)
     # one, two and four are in both; three and four have both labels.
     assert json.loads(kept.schema.metadata[b"equal_texts"]) == {"test_in_train": 3, "two_labels": 2}
-    said = "\n".join(landing.described(kept))
+    said = "\n".join(land_texts.described(kept))
     assert "label 0 is neg, label 1 is pos" in said
     assert "train split: 6 texts (2 neg, 4 pos)" in said
     assert "test split: 4 texts (3 neg, 1 pos)" in said
@@ -187,7 +187,7 @@ def test_a_relative_path_is_found_from_an_experiments_own_folder(tmp_path, monke
     own = tmp_path / ".dvc/tmp/exps/standalone/tmp1"
     own.mkdir(parents=True)
     monkeypatch.chdir(own)
-    found = landing.local_copy("texts", source(path="inputs/mine.csv"))
+    found = location.local_copy("texts", source(path="inputs/mine.csv"))
     assert found == tmp_path / "inputs/mine.csv"
     with pytest.raises(InputError, match=rf"no inputs/x.csv, looked for at {tmp_path}/inputs/x"):
-        landing.local_copy("texts", source(path="inputs/x.csv"))
+        location.local_copy("texts", source(path="inputs/x.csv"))

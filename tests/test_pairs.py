@@ -61,6 +61,7 @@ def with_bigrams(reproduced, make_project, run, tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_the_pipeline_reads_pairs_fits_vectors_and_trains_without_validation(with_bigrams):
     sequences = np.load(with_bigrams / artifacts.split("test") / "sequences.npy")
     assert sequences.shape[1] == 20 + 19

@@ -62,13 +62,6 @@ def test_the_metrics_have_the_agreed_keys(reproduced):
     )
 
 
-def test_changing_one_variant_retrains_only_that_variant(copy, run):
-    edit_params(copy, variants__finetuned__trainable=False)
-    assert ran(run(copy, "dvc", "repro")) == ["train@finetuned", "predict", "evaluate", "report"]
-    metrics = json.loads((copy / "metrics/evaluation.json").read_text())
-    assert metrics["finetuned"] == metrics["pretrained"]  # for now they are the same variant
-
-
 def test_a_parameter_reruns_only_what_reads_it(copy, run):
     trains = {"train@learned", "train@pretrained", "train@finetuned"}
     edit_params(copy, train__samples=30)
@@ -81,14 +74,9 @@ def test_a_parameter_reruns_only_what_reads_it(copy, run):
     assert changed_stages(run, copy) == {*trains, "predict", "report"}
 
 
-def test_a_new_width_of_the_learned_embedding_leaves_the_pretrained_ones_alone(copy, run):
-    edit_params(copy, embed__random__dim=4)
-    assert ran(run(copy, "dvc", "repro")) == [
-        "embed", "train@learned", "predict", "evaluate", "report",
-    ]  # fmt: skip
-
-
-def test_a_second_file_of_vectors_reruns_only_what_is_made_of_it(copy, run, tmp_path):
+def test_another_width_and_a_second_file_of_vectors_rerun_only_what_is_made_of_them(
+    copy, run, tmp_path
+):
     (tmp_path / "other.vec").write_text("3 2\nthe 1 2\nworst 3 4\nplot 5 6\n")
     vectors = yaml.safe_load((copy / "params.yaml").read_text())["download"]["vectors"]["glove"]
     before = json.loads((copy / "metrics/evaluation.json").read_text())
@@ -99,9 +87,10 @@ def test_a_second_file_of_vectors_reruns_only_what_is_made_of_it(copy, run, tmp_
         | {"source": "fasttext", "path": str(tmp_path / "other.vec")},
         embed__other={"vectors": "other"},
         variants__other={"vectors": "other", "trainable": False},
+        embed__random__dim=4,
     )
     assert ran(run(copy, "dvc", "repro")) == [
-        "vectors@other", "embed", "train@other", "predict", "evaluate", "report",
+        "vectors@other", "embed", "train@learned", "train@other", "predict", "evaluate", "report",
     ]  # fmt: skip
     covered = json.loads((copy / "metrics/coverage.json").read_text())
     assert covered["glove"] == glove
@@ -116,9 +105,9 @@ def test_a_second_file_of_vectors_reruns_only_what_is_made_of_it(copy, run, tmp_
     assert len(matrix.any(axis=1).nonzero()[0]) == 3
     after = json.loads((copy / "metrics/evaluation.json").read_text())
     assert list(after["gap"]) == ["pretrained-learned", "finetuned-learned", "other-learned"]
-    assert {name: after[name] for name in before if name != "gap"} == {
-        name: values for name, values in before.items() if name != "gap"
-    }
+    assert [name for name in before if after[name] == before[name]] == [
+        "pretrained", "finetuned", "majority",
+    ]  # fmt: skip
     page = (copy / "metrics/report.md").read_text()
     assert "| `other` | pretrained vectors (`other`), frozen |" in page
     assert "**Warning:** `other`: only " in page
@@ -142,35 +131,11 @@ def test_a_changed_line_reruns_only_the_stages_whose_outputs_it_may_decide(copy,
         (copy / path).write_text(whole)
 
 
-def test_an_experiment_shows_every_row_of_the_comparison_with_its_change(copy, run):
-    run(copy, "dvc", "exp", "run", "-S", "model.head=mean", "-S", "train.repeats=1")
-    diff = json.loads(run(copy, "dvc", "metrics", "diff", "--all", "--json").stdout)
-    rows = diff["metrics/evaluation.json"]
-    before = json.loads(run(copy, "git", "show", "HEAD:metrics/evaluation.json").stdout)
-    after = json.loads((copy / "metrics/evaluation.json").read_text())
-    for variant in ("learned", "pretrained", "finetuned"):
-        row = rows[f"{variant}.accuracy"]
-        assert row["old"] == before[variant]["accuracy"]
-        assert row["new"] == after[variant]["accuracy"]
-    row, name = rows["gap.pretrained-learned.accuracy"], "pretrained-learned"
-    assert (row["old"], row["new"]) == tuple(of["gap"][name]["accuracy"] for of in (before, after))
-    assert rows[f"gap.{name}.accuracy_low"]["new"] is None  # one repeat: no interval
-
-
 def test_a_clone_that_is_given_the_cache_has_nothing_to_do(reproduced, run, tmp_path):
     run(tmp_path, "git", "clone", "--quiet", str(reproduced), "clone")
     run(tmp_path / "clone", "dvc", "cache", "dir", "--local", str(reproduced / ".dvc/cache"))
     run(tmp_path / "clone", "dvc", "checkout")
     assert "Data and pipelines are up to date" in run(tmp_path / "clone", "dvc", "repro").stdout
-
-
-def test_a_second_run_from_an_empty_cache_writes_the_same_bytes(
-    reproduced, run, make_project, tmp_path
-):
-    root = make_project(tmp_path)
-    run(root, "git", "init", "--quiet")
-    run(root, "dvc", "repro")
-    assert (root / "dvc.lock").read_bytes() == (reproduced / "dvc.lock").read_bytes()
 
 
 def test_too_many_samples_stop_the_stage_with_one_line(copy, run):

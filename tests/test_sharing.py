@@ -1,5 +1,6 @@
 """What one has run, nobody runs again: not a colleague who pulls, nor oneself on the way back."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -8,6 +9,7 @@ import pytest
 import requests
 from moto.server import ThreadedMotoServer
 
+from stages.shared import artifacts
 from tests.conftest import edit_params
 from tests.test_pipeline import content, ran
 
@@ -81,11 +83,27 @@ def test_a_clone_that_pulls_has_every_byte_and_runs_nothing(mine, run, tmp_path,
     assert run(theirs, "git", "grep", "confidential", check=False).stdout == ""
 
 
-def test_an_experiment_travels_with_its_artifacts(mine, run, tmp_path, folder):
+def test_an_experiment_shows_what_it_changed_and_travels_with_its_artifacts(
+    mine, run, tmp_path, folder
+):
+    before = json.loads((mine / artifacts.EVALUATION).read_text())
     add_remote(run, mine, folder)
     run(tmp_path, "git", "clone", "--quiet", "--bare", str(mine), "origin")
     run(mine, "git", "remote", "add", "origin", str(tmp_path / "origin"))
-    run(mine, "dvc", "exp", "run", "--name", "still", "-S", "variants.finetuned.trainable=false")
+    frozen = ("-S", "variants.finetuned.trainable=false")
+    done = run(mine, "dvc", "exp", "run", "--name", "still", *frozen)
+    assert ran(done) == ["train@finetuned", "predict", "evaluate", "report"]
+    after = json.loads((mine / artifacts.EVALUATION).read_text())
+    assert after["finetuned"] == after["pretrained"]  # for now they are the same variant
+    diff = json.loads(run(mine, "dvc", "metrics", "diff", "--all", "--json").stdout)
+    rows, finetuned = diff[str(artifacts.EVALUATION)], "finetuned-learned"
+    for variant in ("learned", "pretrained", "finetuned"):
+        row = rows[f"{variant}.accuracy"]
+        assert (row["old"], row["new"]) == tuple(of[variant]["accuracy"] for of in (before, after))
+    gaps = [of["gap"][finetuned] for of in (before, after)]
+    for key in ("accuracy", "accuracy_low", "accuracy_high"):
+        row = rows[f"gap.{finetuned}.{key}"]
+        assert [row["old"], row["new"]] == [gap[key] for gap in gaps]
     run(mine, "dvc", "exp", "push", "origin", "still")
 
     theirs = clone(run, tmp_path / "origin", tmp_path / "theirs")
@@ -98,6 +116,7 @@ def test_an_experiment_travels_with_its_artifacts(mine, run, tmp_path, folder):
     assert {"params.yaml", "dvc.lock", "metrics/evaluation.json"} <= set(changed)
 
 
+@pytest.mark.slow
 def test_a_parameter_that_goes_there_and_back_and_there_trains_once(mine, run):
     back = content(mine)
     edit_params(mine, train__epochs=1)

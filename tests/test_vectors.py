@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.download import landing, vectors
+from stages.download import land_vectors, vectors
 from stages.download.layouts import are_numbers, is_number
 from stages.shared.errors import InputError
 
@@ -31,7 +31,7 @@ def read(path: Path, dim: int | None = None, limit: int | None = None):
     out = path.with_name("out")
     out.mkdir(exist_ok=True)
     with closing(vectors.vector_file(path, dim)) as blocks:
-        landing.write_vectors(blocks, out / "words.txt", out / "matrix.npy", limit)
+        land_vectors.write_vectors(blocks, out / "words.txt", out / "matrix.npy", limit)
     words = (out / "words.txt").read_bytes().decode().split("\n")[:-1]
     return words, np.load(out / "matrix.npy")
 

@@ -10,7 +10,6 @@ Out: data/raw/texts.parquet: split (train, test), label (int8) and text; its met
 Parameters: download.texts or download.vectors.<name>.
 """
 
-from stages.download.landing import land_texts, land_vectors
 from stages.shared import params
 from stages.shared.errors import command_line, run
 
@@ -20,9 +19,13 @@ def main() -> None:
     parser = command_line(__doc__)
     parser.add_argument("vectors", nargs="?", choices=download.vectors, metavar="NAME")
     name = parser.parse_args().vectors
-    if name is None:
+    if name is None:  # each imports what it takes alone, since that is most of the time
+        from stages.download.land_texts import land_texts
+
         land_texts(download.texts)
     else:
+        from stages.download.land_vectors import land_vectors
+
         land_vectors(name, download.vectors[name])
 
 
