@@ -141,9 +141,8 @@ def epoch(side: str, folder: Path, row: str) -> float:
     matrix = np.random.default_rng(1).uniform(-0.05, 0.05, (NUM_WORDS, dim)).astype(np.float32)
     times = []
     if side == "ours":
-        from stages.train.backend import THREADS
-
         from stages.train.loop import Loop, initial_weights
+        from stages.train.machine import THREADS
         from stages.train.network import build_model
 
         network = build_model(head, NUM_WORDS, dim, maxlen, hidden_units, trainable)

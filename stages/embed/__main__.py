@@ -2,11 +2,14 @@
 
 In:  data/sequences/vocabulary.parquet, data/sequences/train/ and data/raw/vectors/.
 Out: data/embeddings/<key>.npy, (num_words + num_bigrams, dim) float32: row 0 is padding and zero,
-     row i belongs to id i, a word without a vector has zeros.
+     row i belongs to id i, a word without a vector has zeros. Of TF-IDF, (.., 1): the inverse
+     document frequency of each id.
      metrics/coverage.json: of each key that looks words up, which share of the vocabulary, and of
      the tokens, has a vector, and `warnings`: sentences about too small a share.
 Parameters: embed, tokenize.num_words, tokenize.num_bigrams, seed.
 """
+
+import stages.shared.blas  # noqa: F401  before numpy
 
 import numpy as np
 import pyarrow.parquet as pq

@@ -1,30 +1,17 @@
 """Word vectors fitted to the texts themselves, labels unseen, by latent semantic analysis.
 
-In: sequences of ids, 0 is padding. Out: matrices to start from, a row for each id.
+In: how often each text has each id. Out: matrices to start from, a row for each id.
 """
 
 import numpy as np
-from scipy.sparse import csr_array, vstack
-from sklearn.feature_extraction.text import TfidfTransformer
+from scipy.sparse import csr_array
 from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 
-TEXTS_AT_A_TIME = 2_000  # so many sequences of 1,000 tokens are counted in 50 MB
+from stages.shared import tf_idf
+
 POWER_ITERATIONS = 4  # scikit-learn's advice where precision matters
 PRETRAINED_SHARE = 0.3  # chosen on validation texts, 200 labels; 0.1 to 0.5 did as well
-
-
-def count_tokens(sequences: np.ndarray, n_ids: int) -> csr_array:
-    """(n_texts, maxlen) int32 -> (n_texts, n_ids) float32: how often a text has an id."""
-    parts = []
-    for start in range(0, len(sequences), TEXTS_AT_A_TIME):
-        ids = np.asarray(sequences[start : start + TEXTS_AT_A_TIME])
-        real = ids > 0
-        bounds = np.append(0, np.cumsum(real.sum(axis=1)))
-        ones = np.ones(bounds[-1], np.float32)
-        parts.append(csr_array((ones, ids[real], bounds), shape=(len(ids), n_ids)))
-        parts[-1].sum_duplicates()
-    return vstack(parts, format="csr")
 
 
 def fit_vectors(counts: csr_array, dim: int, seed: int) -> np.ndarray:
@@ -37,16 +24,15 @@ def fit_vectors(counts: csr_array, dim: int, seed: int) -> np.ndarray:
     """
     n_texts, n_ids = counts.shape
     in_texts = np.bincount(counts.indices, minlength=n_ids) > 0
-    precise = counts.astype(np.float64)
-    tf_idf = TfidfTransformer(sublinear_tf=True).fit(precise)
-    table = tf_idf.transform(precise)
+    idf = tf_idf.fit(counts.astype(np.float64))
+    table = tf_idf.weigh(counts, idf)
     rank = min(dim, n_texts, n_ids)
     with threadpool_limits(1):  # how a product is split decides its last digits
         _, spread, components = randomized_svd(
             table, rank, n_iter=POWER_ITERATIONS, random_state=seed
         )
     vectors = np.zeros((n_ids, dim), np.float32)
-    vectors[:, :rank] = components.T * spread * (tf_idf.idf_ * in_texts)[:, None]
+    vectors[:, :rank] = components.T * spread * (idf * in_texts)[:, None]
     return vectors
 
 

@@ -1,7 +1,7 @@
 """The matrices that a variant's embedding can start from: drawn, looked up, fitted to the text.
 
 A matrix is (n_ids, dim) float32. Row 0 is padding and zero, row i belongs to id i: words come
-first, then pairs of words. What has no vector is zero.
+first, then pairs of words. What has no vector is zero. For TF-IDF, dim is 1: the weight of the id.
 """
 
 from functools import cached_property
@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from scipy.sparse import csr_array
 
 from stages.embed.coverage import coverage
-from stages.shared import artifacts
-from stages.shared.draws import draw_matrix
+from stages.shared import artifacts, tf_idf
+from stages.shared.draws import draw_matrix, generator_for
 from stages.shared.errors import InputError
 from stages.shared.files import reading
 from stages.shared.schema import Start
@@ -52,11 +52,9 @@ class Builder:
     @cached_property
     def table(self) -> csr_array:
         """How often each text of the train split has each id, (n_texts, n_ids) float32."""
-        from stages.embed import lsa  # scikit-learn takes a second to import, and is seldom needed
-
         with reading(artifacts.split("train")):
             sequences = np.load(artifacts.split("train") / "sequences.npy", mmap_mode="r")
-        return lsa.count_tokens(sequences, self.n_ids)
+        return tf_idf.count_tokens(sequences, self.n_ids)
 
     def open(self, name: str) -> None:
         """Read a file of vectors, and find the words of the vocabulary in it."""
@@ -66,15 +64,19 @@ class Builder:
 
     def build(self, start: Start) -> np.ndarray:
         """Build the matrix of a key of `embed`, (n_ids, dim) float32."""
-        if start.dim is not None:
-            return draw_matrix(self.n_ids, start.dim, self.seed)
+        if start.dim is not None:  # as repeat 0 starts; every other draws a matrix of its own
+            return draw_matrix(self.n_ids, start.dim, generator_for(self.seed, 0, "embedding"))
+        if start.texts:
+            return tf_idf.fit(self.table.astype(np.float64)).astype(np.float32)[:, None]
         parts = []
         if start.vectors:
             self.open(start.vectors)
             vectors = self.vectors[start.vectors].matrix
             parts.append(look_up(self.rows[start.vectors], vectors, self.num_words, self.n_ids))
+        if start.shuffled:
+            parts = [shuffled(parts[0], generator_for(self.seed, 0, "shuffle"))]
         if start.fitted:
-            from stages.embed import lsa
+            from stages.embed import lsa  # scikit-learn takes a second to import
 
             fitted = lsa.fit_vectors(self.table, start.fitted, self.seed)
             parts = [lsa.centred(part, self.table) for part in (*parts, fitted)]
@@ -93,6 +95,14 @@ def find_rows(words: pa.Array, vector_words: pa.Array) -> np.ndarray:
     """Find each word's row among the vectors, (n_words,) int64; -1: it has none."""
     rows = pc.index_in(words, value_set=vector_words)
     return pc.fill_null(rows, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def shuffled(matrix: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Give the words that have a vector each other's: the same numbers, without their meaning."""
+    known = np.flatnonzero(matrix.any(axis=1))
+    mixed = matrix.copy()
+    mixed[known] = matrix[generator.permutation(known)]
+    return mixed
 
 
 def look_up(rows: np.ndarray, vectors: np.ndarray, num_words: int, n_ids: int) -> np.ndarray:

@@ -25,11 +25,14 @@ Matrices = dict[str, tuple[np.ndarray, np.ndarray]]
 def read_matrices(settings: Params, n_words: int) -> Matrices:
     """Read the first n_words rows of each variant's matrix, as repeat 0 started and as it ended.
 
-    A matrix has more where the vocabulary is smaller than tokenize.num_words.
+    A linear variant has none. A matrix has more rows where the vocabulary is smaller than
+    tokenize.num_words.
     """
     matrices = {}
-    for name in settings.variants:
-        start = artifacts.embedding(settings.variants[name].vectors)
+    for name, variant in settings.variants.items():
+        if settings.embed[variant.vectors].texts:
+            continue
+        start = artifacts.embedding(variant.vectors)
         with reading(start):
             initial = np.load(start)
         with reading(artifacts.weights(name, 0)), h5py.File(artifacts.weights(name, 0)) as file:

@@ -3,10 +3,11 @@
 In:  data/models/ and data/sequences/test/.
 Out: data/predictions/test.parquet: variant, repeat (int16), row (int32, of the split),
      label (int8) and probability (float32, of label 1).
-Parameters: model, train.repeats, variants.
+Parameters: embed, model, train.repeats, variants.
 
 All variants are scored in one process: importing TensorFlow takes longer. The network, and how its
-texts are laid out, are those of `train`: stages.train.network, .batches and .backend.
+texts are laid out, are those of `train`: stages.train.network, .batches and .backend; so is the
+linear model, stages.train.linear.
 """
 
 import numpy as np
@@ -16,6 +17,7 @@ from stages.predict.scoring import predict
 from stages.shared import artifacts, params, predictions
 from stages.shared.errors import run
 from stages.shared.files import reading
+from stages.train import linear
 
 
 def main() -> None:
@@ -25,11 +27,14 @@ def main() -> None:
         labels = np.load(artifacts.split("test") / "labels.npy")
     model, repeats, probabilities = settings.model, settings.train.repeats, {}
     with tqdm(total=len(settings.variants) * repeats, desc="predict", unit="repeat") as bar:
-        for name in settings.variants:
-            rows = []
+        for name, variant in settings.variants.items():
+            is_linear, rows = settings.embed[variant.vectors].texts, []
             for repeat in range(repeats):
                 weights = artifacts.weights(name, repeat)
-                rows.append(predict(weights, sequences, model.head, model.hidden_units))
+                if is_linear:
+                    rows.append(linear.predict(weights, sequences))
+                else:
+                    rows.append(predict(weights, sequences, model.head, model.hidden_units))
                 bar.update()
             probabilities[name] = np.stack(rows)
     predictions.write(labels, probabilities)

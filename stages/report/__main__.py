@@ -39,7 +39,11 @@ def main() -> None:
     evaluation, coverage, data = map(
         read_json, (artifacts.EVALUATION, artifacts.COVERAGE, artifacts.DATA)
     )
-    histories = {name: history.read(name) for name in settings.variants}
+    histories = {
+        name: history.read(name)
+        for name, variant in settings.variants.items()
+        if not settings.embed[variant.vectors].texts  # whose training has no epochs
+    }
     found = tables.read()
 
     with whole(artifacts.FIGURES) as folder:

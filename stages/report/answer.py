@@ -39,7 +39,7 @@ def answer(settings: Params, evaluation: dict, coverage: dict, data: dict) -> st
     """
     others = [name for name in settings.variants if name != REFERENCE]
     gaps: dict[str, Gap] = {name: evaluation["gap"][f"{name}-{REFERENCE}"] for name in others}
-    pretrained = [name for name in others if not start_of(settings, name).is_drawn]
+    pretrained = [name for name in others if start_of(settings, name).is_pretrained]
     samples = f"{settings.train.samples:,} labelled texts"
     doubts = {}  # in order, each once
     for name in pretrained or others:

@@ -89,8 +89,11 @@ def results(settings: Params, evaluation: dict, data: dict) -> list[str]:
 def start(settings: Params, name: str) -> str:
     """Say in words what matrix a variant starts from, and whether training moves it."""
     of = start_of(settings, name)
+    if of.texts:
+        return "no embedding: a logistic regression on TF-IDF"
     which = f" (`{of.vectors}`)" if len(settings.download.vectors) > 1 else ""
-    parts = [f"pretrained vectors{which}"] if of.vectors else []
+    shuffled = " of other words" if of.shuffled else ""
+    parts = [f"pretrained vectors{which}{shuffled}"] if of.vectors else []
     if of.fitted:
         parts.append("ones fitted to the text" if parts else "vectors fitted to the text")
     made = " beside ".join(parts) or "random vectors"

@@ -23,6 +23,7 @@ COVERAGE = Path("metrics/coverage.json")
 DATA = Path("metrics/data.json")
 EVALUATION = Path("metrics/evaluation.json")
 TRAINING = Path("metrics/training")
+TUNING = Path("metrics/tuning")
 HISTORY = Path("metrics/history.csv")
 ROC = Path("metrics/roc.csv")
 CONFUSION = Path("metrics/confusion.csv")
@@ -68,6 +69,11 @@ def unfinished(variant: str) -> Path:
 def training(variant: str) -> Path:
     """The history of a variant's training, one row an epoch of a repeat."""
     return TRAINING / f"{variant}.csv"
+
+
+def tuning(variant: str) -> Path:
+    """What a variant tried out before it was trained, one row an epoch of a candidate."""
+    return TUNING / f"{variant}.csv"
 
 
 def trained_on(variant: str) -> Path:

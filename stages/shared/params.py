@@ -68,11 +68,14 @@ def conflicts(settings: Params) -> Iterator[str]:
         if not is_packaged and not source.path and source.source not in OFFICIAL:
             yield f"download.{name}: source {source.source} needs a path"
     for name, start in embed.items():
-        if start.is_drawn == bool(start.vectors or start.fitted):
+        kinds = start.is_drawn, bool(start.vectors or start.fitted), start.texts is not None
+        if sum(kinds) != 1:
             yield (
                 f"embed.{name} should be {{dim: 50}}, drawn at random, or {{vectors: …}} or"
-                " {fitted: 50}, or the latter two together"
+                " {fitted: 50}, or the latter two together, or {texts: tf-idf}"
             )
+        if start.shuffled and not start.vectors:
+            yield f"embed.{name}.shuffled is of vectors, and there are none: leave it out"
         if start.vectors and start.vectors not in download.vectors:
             yield (
                 f"embed.{name}.vectors is {start.vectors}, but download.vectors has only"
@@ -87,6 +90,13 @@ def conflicts(settings: Params) -> Iterator[str]:
             yield (
                 f"variants.{name}.vectors is {variant.vectors}, but embed has only"
                 f" {', '.join(embed) or 'nothing'}"
+            )
+        elif embed[variant.vectors].texts and name == REFERENCE:
+            yield f"variants.{name} must have an embedding: {variant.vectors} has a vector a text"
+        elif embed[variant.vectors].texts and variant.trainable:
+            yield (
+                f"variants.{name}.trainable is true, but nothing below the regression on TF-IDF can"
+                " be trained: set it to false"
             )
     if settings.tokenize.num_bigrams and settings.model.head != "mean":
         yield (

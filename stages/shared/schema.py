@@ -161,7 +161,7 @@ class Tokenize(Section):
 
 
 class Start(Section):
-    """What a variant can start from: drawn at random, looked up, fitted, or the latter two."""
+    """What a variant can start from: drawn at random, looked up, fitted, both, or whole texts."""
 
     dim: Width | None = Field(
         None, description="width of a matrix that is drawn at random, anew in each repeat"
@@ -175,9 +175,25 @@ class Start(Section):
         " with `vectors`, beside them",
     )
 
+    shuffled: bool = Field(
+        False,
+        description="with `vectors`: gives the words each other's vectors, a control that has their"
+        " scale and not their meaning",
+    )
+    texts: Literal["tf-idf"] | None = Field(
+        None,
+        description="a vector for each text instead of each word: `tf-idf`, of which a logistic"
+        " regression is trained",
+    )
+
     @property
     def is_drawn(self) -> bool:
         return self.dim is not None
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether its vectors say something of the words before a label is seen."""
+        return bool(self.fitted or (self.vectors and not self.shuffled))
 
 
 class Model(Section):
@@ -190,15 +206,29 @@ class Model(Section):
     )
 
 
+class Tune(Section):
+    """What each repeat of each variant may choose among, by held-out parts of its own samples."""
+
+    learning_rates: list[Rate] = Field(min_length=1, description="what all variants try")
+    folds: Annotated[int, Field(ge=2, le=100)] = Field(
+        description="parts of the samples, each held out once; from 2,000 samples on one fifth is"
+        " held out once"
+    )
+
+
 class Train(Section):
     samples: PositiveInt = Field(
         description="labelled texts to train on, drawn from the train split"
+    )
+    draw: Literal["stratified", "balanced"] = Field(
+        description="`stratified`: the labels in the proportions of the train split; `balanced`: as"
+        " many of each as there are"
     )
     validation_samples: Count = Field(
         description="texts to validate on, drawn from the rest of it, as far as it goes; may be 0"
     )
     repeats: PositiveInt = Field(description="number of draws, and trainings, of each variant")
-    epochs: PositiveInt = Field(description="passes over the samples")
+    epochs: PositiveInt = Field(description="passes over the samples; with `tune`, at most")
     batch_size: PositiveInt = Field(description="samples between two updates of the weights")
     optimizer: Literal[
         "sgd", "rmsprop", "adam", "adamw", "adagrad", "adadelta", "adamax", "lion"
@@ -210,6 +240,10 @@ class Train(Section):
     word_dropout: Share = Field(
         description="share of the words that is left out, anew in each epoch"
     )
+    tune: Tune | None = Field(
+        description="null: every variant is trained at `learning_rate`, for all `epochs`; else each"
+        " repeat chooses both, within its own samples"
+    )
 
 
 class Variant(Section):
@@ -219,7 +253,8 @@ class Variant(Section):
 
 class Params(Section):
     seed: Count = Field(
-        description="repeat r draws its samples, initial weights and batch order from `seed + r`"
+        description="decides, with the number of a repeat, all that is drawn in it; two seeds share"
+        " nothing"
     )
     download: Download
     tokenize: Tokenize

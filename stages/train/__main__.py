@@ -5,6 +5,8 @@
 In:  data/sequences/train/ and the matrix in data/embeddings/ that the variant starts from.
 Out: data/models/<variant>/repeat_<r>.weights.h5
      metrics/training/<variant>.csv: repeat, epoch, loss, accuracy, val_loss, val_accuracy.
+     metrics/tuning/<variant>.csv: repeat, learning_rate (of a linear variant: C), epoch, loss and
+     accuracy on held-out parts of the samples, chosen; without train.tune, no row.
 Parameters: seed, model, train, variants.<variant>, and the key of `embed` that it starts from.
 
 Interrupted, it goes on from the repeats that were finished: they wait in data/unfinished-<variant>/
@@ -12,11 +14,13 @@ as long as code, parameters and inputs stay the same. data/trained_on/<variant>.
 says which software and processor trained the variant last.
 """
 
-import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Event
+from typing import Protocol
 
-from stages.train.backend import THREADS
+import stages.shared.blas  # noqa: F401  before numpy
 
 import numpy as np
 from tqdm import tqdm
@@ -25,34 +29,57 @@ from stages.shared import artifacts, params
 from stages.shared.errors import InputError, command_line, run
 from stages.shared.files import reading, remove
 from stages.shared.schema import Params
-from stages.train.finished import finished_before, gather, keep, key_of, record_machine
-from stages.train.loop import Loop
-from stages.train.network import build_model
-from stages.train.repeats import Variant, validation_samples
+from stages.train import finished, machine, tuning
 
-# Repeats at once: what a scheduler allots, as OpenMP reads it, "2" or, for each level, "2,1".
-AT_ONCE = int((os.environ.get("OMP_NUM_THREADS") or str(THREADS)).split(",")[0])
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.2f}/{total} repeats [{elapsed}<{remaining}{postfix}]"
+
+
+class Variant(Protocol):
+    """What trains the repeats of a variant: a network, or a linear model."""
+
+    chooses: str  # the column of metrics/tuning/ that says what `train.tune` chooses
+    packages: tuple[str, ...]  # that train it, by their names on PyPI
+
+    def train(
+        self, repeat: int, on_epoch: Callable[[dict[str, float]], None]
+    ) -> tuple[list[np.ndarray], list[dict[str, float]], list[tuning.Tried]]:
+        """Train a repeat: its weights, its history, and what it has tried."""
+
+    def save(self, weights: list[np.ndarray], path: Path) -> None:
+        """Write the weights of a repeat."""
+
+
+def validation_samples(n_texts: int, samples: int, wanted: int) -> int:
+    """Say how many texts are validated on: as many as wanted, or all that training leaves.
+
+    Raises InputError if the train split can't even give the samples to train on.
+    """
+    if samples > n_texts:
+        raise InputError(
+            f"params.yaml: train.samples is {samples:,}, but the train split has only"
+            f" {n_texts:,} texts: set train.samples to at most {n_texts}"
+        )
+    if wanted > n_texts - samples:
+        print(f"validating on the {n_texts - samples:,} texts that training leaves")
+    return min(wanted, n_texts - samples)
 
 
 def read(settings: Params, name: str) -> Variant:
-    """Read what a variant is trained on and starts from, and build its model."""
-    folder, train = artifacts.split("train"), settings.train
-    start = artifacts.embedding(settings.variants[name].vectors)
+    """Read what a variant is trained on and starts from."""
+    folder, train, own = artifacts.split("train"), settings.train, settings.variants[name]
     with reading(folder):
         sequences = np.load(folder / "sequences.npy", mmap_mode="r")
         labels = np.load(folder / "labels.npy")
-    with reading(start):
-        matrix = np.load(start)
+    with reading(artifacts.embedding(own.vectors)):
+        matrix = np.load(artifacts.embedding(own.vectors))
     n_validation = validation_samples(len(labels), train.samples, train.validation_samples)
-    model = build_model(
-        settings.model.head,
-        *matrix.shape,
-        sequences.shape[1],
-        settings.model.hidden_units,
-        settings.variants[name].trainable,
-    )
-    loop = Loop(model, train.optimizer, train.learning_rate, train.batch_size)
-    return Variant(name, settings, model, loop, matrix, sequences, labels, n_validation)
+    if settings.embed[own.vectors].texts:
+        from stages.train.linear import Linear
+
+        return Linear(settings, matrix[:, 0], sequences, labels, n_validation)
+    from stages.train.repeats import Network  # imports TensorFlow, which takes seconds
+
+    return Network(name, settings, matrix, sequences, labels, n_validation)
 
 
 def main() -> None:
@@ -61,43 +88,62 @@ def main() -> None:
     parser.add_argument("variant", choices=settings.variants)
     name, train = parser.parse_args().variant, settings.train
     variant = read(settings, name)
-    variant.model.summary()
     inputs = [artifacts.split("train") / file for file in ("sequences.npy", "labels.npy")]
     inputs.append(artifacts.embedding(settings.variants[name].vectors))
     unfinished = artifacts.unfinished(name)
-    done = finished_before(unfinished, key_of(settings, name, inputs))
+    done = finished.before(unfinished, finished.key_of(settings, name, inputs))
     if done:
         print(f"{len(done)} of {train.repeats} repeats were finished before: going on")
     to_do = [repeat for repeat in range(train.repeats) if repeat not in done]
     stop = Event()
     with (
         tqdm(
-            total=train.repeats * train.epochs, initial=len(done) * train.epochs,
-            desc=f"train {name}", unit="epoch",
+            total=train.repeats, initial=len(done), desc=f"train {name}",
+            bar_format=BAR,
         ) as bar,
-        ThreadPoolExecutor(min(THREADS, AT_ONCE)) as pool,
+        ThreadPoolExecutor(machine.AT_ONCE) as pool,
     ):  # fmt: skip
 
-        def show(row: dict[str, float]) -> None:
-            if stop.is_set():
-                raise InterruptedError
-            values = {measure: f"{value:.3f}" for measure, value in row.items()}
-            bar.set_postfix(values, refresh=False)
-            bar.update()
+        def train_repeat(repeat: int):
+            share = 1 / most_epochs(settings)
+            left = 1.0
+
+            def show(row: dict[str, float]) -> None:
+                nonlocal left
+                if stop.is_set():
+                    raise InterruptedError
+                values = {measure: f"{value:.3f}" for measure, value in row.items()}
+                bar.set_postfix(values, refresh=False)
+                left -= share
+                bar.update(share)
+
+            result = variant.train(repeat, show)
+            bar.update(left)  # of candidates that were given up
+            return result
 
         try:
-            results = pool.map(lambda repeat: variant.train(repeat, show), to_do)
-            for repeat, (weights, history) in zip(to_do, results, strict=True):
-                variant.model.set_weights(weights)
-                keep(variant.model, history, unfinished, name, repeat)
+            results = pool.map(train_repeat, to_do)
+            for repeat, (weights, history, tried) in zip(to_do, results, strict=True):
+                path = unfinished / artifacts.weights(name, repeat).name
+                variant.save(weights, path)
+                finished.keep(unfinished, repeat, history, tried, variant.chooses)
         except InputError:  # of no use when it goes on
             remove(unfinished)
             raise
         finally:
             stop.set()
             pool.shutdown(cancel_futures=True)
-    gather(unfinished, name, train.repeats)
-    record_machine(name)
+    finished.gather(unfinished, name, train.repeats)
+    machine.record(name, variant.packages)
+
+
+def most_epochs(settings: Params) -> int:
+    """Say how many epochs a repeat takes at most, those of all candidates included."""
+    train = settings.train
+    if not train.tune:
+        return train.epochs
+    n_parts = tuning.n_parts(train.samples, train.tune)
+    return train.epochs * (1 + n_parts * len(train.tune.learning_rates))
 
 
 if __name__ == "__main__":

@@ -14,10 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stages.shared.artifacts import KEPT_BY_KERAS, KEPT_BY_MATPLOTLIB
+from stages.train.machine import THREADS
 
-__all__ = ["THREADS", "keras", "tf"]
-
-THREADS = 2  # a number of them for each machine would give each machine weights of its own
+__all__ = ["keras", "tf"]
 
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 

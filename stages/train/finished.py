@@ -1,28 +1,22 @@
 """Finished repeats on disk: kept until all are, so that an interrupted training goes on from there.
 
-Of each, weights, history and then their SHA-256 are written, which say that it is finished.
+Of each, weights, history, what was tried, and then their SHA-256 are written, which say that it is
+finished.
 """
 
 import hashlib
-import json
-import os
-import platform
-import re
 import shutil
-from importlib.metadata import version
 from pathlib import Path
 
-from stages.train.backend import THREADS
-
 import pandas as pd
-from keras import Model
 
 from stages.shared import artifacts
 from stages.shared.files import remove, sha256_of, whole
 from stages.shared.schema import Params
-from stages.train.loop import History
+from stages.train.tuning import Tried, choose
 
 CODE = Path(__file__).parents[1]
+ENDS = (".weights.h5", ".csv", ".tried.csv")
 
 
 def key_of(settings: Params, variant: str, inputs: list[Path]) -> str:
@@ -33,7 +27,7 @@ def key_of(settings: Params, variant: str, inputs: list[Path]) -> str:
     return hashlib.sha256("\n".join(content).encode()).hexdigest()
 
 
-def finished_before(folder: Path, key: str) -> list[int]:
+def before(folder: Path, key: str) -> list[int]:
     """List the repeats that an interrupted run with the same key has left in `folder`, and keep it.
 
     What a run with another key has left is removed.
@@ -50,18 +44,28 @@ def finished_before(folder: Path, key: str) -> list[int]:
 
 
 def sums_of(path: Path) -> str:
-    """Give the SHA-256 of weights and history of a repeat, next to its `path`."""
-    return "\n".join(sha256_of(path.with_suffix(end)) for end in (".weights.h5", ".csv"))
+    """Give the SHA-256 of what there is of a repeat, next to its `path`."""
+    return "\n".join(sha256_of(path.with_suffix(end)) for end in ENDS)
 
 
-def keep(model: Model, history: History, folder: Path, variant: str, repeat: int) -> None:
-    """Write weights and history of a finished repeat, then their sums: these say it is finished."""
-    model.save_weights(folder / artifacts.weights(variant, repeat).name)
+def keep(
+    folder: Path, repeat: int, history: list[dict[str, float]], tried: list[Tried], chooses: str
+) -> None:
+    """Write what goes with the weights of a finished repeat, then their sums: it is finished."""
     rows = [{"repeat": repeat, "epoch": epoch, **row} for epoch, row in enumerate(history, 1)]
-    path = folder / f"repeat_{repeat}.csv"
+    path, chosen = folder / f"repeat_{repeat}.csv", choose(tried)
     pd.DataFrame(rows).round(6).to_csv(path, index=False)
+    columns = ["repeat", chooses, "epoch", "loss", "accuracy", "chosen"]
+    table = pd.DataFrame(
+        [(repeat, *of[:2], *map(six_digits, of[2:]), of is chosen) for of in tried], columns=columns
+    )
+    table.to_csv(path.with_suffix(".tried.csv"), index=False)
     with whole(path.with_suffix(".sha256")) as partial_file:
         partial_file.write_text(sums_of(path))
+
+
+def six_digits(value: float) -> float:
+    return round(value, 6)
 
 
 def gather(folder: Path, variant: str, repeats: int) -> None:
@@ -70,22 +74,8 @@ def gather(folder: Path, variant: str, repeats: int) -> None:
         models.mkdir()
         for repeat in range(repeats):
             shutil.copy(folder / artifacts.weights(variant, repeat).name, models)
-    histories = [pd.read_csv(folder / f"repeat_{repeat}.csv") for repeat in range(repeats)]
-    with whole(artifacts.training(variant)) as partial_file:
-        pd.concat(histories).to_csv(partial_file, index=False, lineterminator="\n")
+    for end, target in ((".csv", artifacts.training), (".tried.csv", artifacts.tuning)):
+        tables = [pd.read_csv(folder / f"repeat_{repeat}{end}") for repeat in range(repeats)]
+        with whole(target(variant)) as partial_file:
+            pd.concat(tables).to_csv(partial_file, index=False, lineterminator="\n")
     remove(folder)
-
-
-def record_machine(variant: str) -> None:
-    """Write down what trained a variant, where no metric and no hash depends on it."""
-    cpu_info = Path("/proc/cpuinfo")
-    named = re.search("model name\\s*: (.*)", cpu_info.read_text()) if cpu_info.exists() else None
-    record = {
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("tensorflow", "keras", "numpy")},
-        "processor": f"{named[1] if named else platform.processor()}, {platform.machine()}",
-        "cores": os.cpu_count(),
-        "threads": THREADS,
-    }
-    with whole(artifacts.trained_on(variant)) as partial_file:
-        partial_file.write_text(json.dumps(record, indent=2) + "\n")

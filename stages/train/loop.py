@@ -8,8 +8,8 @@ occurrences in the batch before an optimizer squares it, as the optimizers are d
 does on JAX and PyTorch and Keras 2 did. Keras 3 on TensorFlow sums the squares of the occurrences.
 """
 
-from collections.abc import Callable, Iterable
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, partial
 from itertools import repeat
 from threading import Lock
 
@@ -182,6 +182,38 @@ class Loop:
             self.table_optimizer(self.widths["rows"])  # its variables can't be created by a trace
         return tf.nest.map_structure(tf.constant, batches)
 
+    def epochs(
+        self,
+        initial: Weights,
+        x: np.ndarray,
+        y: np.ndarray,
+        x_val: np.ndarray,
+        y_val: np.ndarray,
+        orders: Iterable[np.ndarray],
+        drop: Callable[[np.ndarray | csr_array], np.ndarray | csr_array] = lambda texts: texts,
+        rates: Iterable[float] | None = None,
+    ) -> Iterator[tuple[dict[str, float], Callable[[], Weights]]]:
+        """Train one epoch per order, from `initial` weights and a fresh optimizer.
+
+        x (n, maxlen) int32, y (n,) 0 or 1; each of `orders` is a permutation (n,) int of the rows.
+        `drop` leaves out words, anew in each epoch; `rates` are the learning rates of the epochs,
+        else always the same. After each epoch it yields the row of its history (loss, accuracy,
+        val_loss, val_accuracy, the latter two NaN without validation texts), and a function that
+        gives the weights that it has then.
+        """
+        num_words = self.embedding.input_dim
+        texts, held_out = (prepare(part, num_words, self.averaged) for part in (x, x_val))
+        y, y_val = np.float32(y), np.float32(y_val)
+        validation = tf.nest.map_structure(tf.constant, cut(held_out, y_val, SCORING_BATCH))
+        state = self.start(initial)
+        for order, rate in zip(orders, rates or repeat(self.learning_rate), strict=False):
+            matrices, counters, layers, slots = state
+            state = matrices, with_rate(counters, rate), layers, with_rate(slots, rate)
+            batches = self.cut(drop(texts[order]), y[order])
+            state, means = self.epoch(state, batches, validation)
+            row = dict(zip(MEASURES, means.numpy().tolist(), strict=True))
+            yield row, partial(weights_of, state)
+
     def fit(
         self,
         initial: Weights,
@@ -191,27 +223,18 @@ class Loop:
         y_val: np.ndarray,
         orders: Iterable[np.ndarray],
         on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
-        drop: Callable[[np.ndarray | csr_array], np.ndarray | csr_array] = lambda texts: texts,
-        rates: Iterable[float] | None = None,
+        **more,
     ) -> tuple[Weights, History]:
-        """Trains one epoch per order, from `initial` weights and a fresh optimizer.
+        """Train as `epochs` does, to the end; `on_epoch` gets each row of the history."""
+        history, weights = [], list
+        for row, weights_now in self.epochs(initial, x, y, x_val, y_val, orders, **more):
+            history.append(row)
+            on_epoch(row)
+            weights = weights_now
+        return weights(), history
 
-        x (n, maxlen) int32, y (n,) 0 or 1; each of `orders` is a permutation (n,) int of the rows.
-        `on_epoch` gets each row of the history: loss, accuracy, val_loss, val_accuracy, the latter
-        two NaN without validation texts. `drop` leaves out words, anew in each epoch; `rates`
-        are the learning rates of the epochs, else always the same.
-        """
-        num_words = self.embedding.input_dim
-        texts, held_out = (prepare(part, num_words, self.averaged) for part in (x, x_val))
-        y, y_val = np.float32(y), np.float32(y_val)
-        validation = tf.nest.map_structure(tf.constant, cut(held_out, y_val, SCORING_BATCH))
-        state, history = self.start(initial), []
-        for order, rate in zip(orders, rates or repeat(self.learning_rate), strict=False):
-            matrices, counters, layers, slots = state
-            state = matrices, with_rate(counters, rate), layers, with_rate(slots, rate)
-            batches = self.cut(drop(texts[order]), y[order])
-            state, means = self.epoch(state, batches, validation)
-            history.append(dict(zip(MEASURES, means.numpy().tolist(), strict=True)))
-            on_epoch(history[-1])
-        [table, *_], _, layers, _ = state
-        return [w.numpy() for w in (table, *layers)], history
+
+def weights_of(state) -> Weights:
+    """The weights in the state of a training, as `model.get_weights()` orders them."""
+    [table, *_], _, layers, _ = state
+    return [weight.numpy() for weight in (table, *layers)]

@@ -1,20 +1,21 @@
-"""One repeat of a variant: what it is trained on, its learning rates, when it has diverged."""
+"""One repeat of a network: what it is trained on, its learning rates, when it has diverged."""
 
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count
-from typing import NamedTuple
-
-from stages.train.backend import keras
+from pathlib import Path
 
 import numpy as np
 
-from stages.shared.draws import draw_matrix, draw_orders, draw_rows
+from stages.shared.draws import draw_matrix, draw_orders, draw_rows, generator_for
 from stages.shared.errors import InputError
 from stages.shared.schema import Params
+from stages.train import tuning
 from stages.train.batches import drop_words
 from stages.train.loop import History, Loop, Weights, initial_weights
+from stages.train.network import build_model
+from stages.train.tuning import Measures, Part, Tried
 
 MOST_LOSS = 10 * math.log(2)  # nats a text after the last epoch; not to know gives log 2
 
@@ -23,21 +24,6 @@ def learning_rates(rate: float, schedule: str, epochs: int) -> Iterator[float]:
     """Give the learning rate of each epoch; `linear` would end at zero after the last one."""
     for epoch in range(epochs):
         yield rate * (1 - epoch / epochs) if schedule == "linear" else rate
-
-
-def validation_samples(n_texts: int, samples: int, wanted: int) -> int:
-    """Say how many texts are validated on: as many as wanted, or all that training leaves.
-
-    Raises InputError if the train split can't even give the samples to train on.
-    """
-    if samples > n_texts:
-        raise InputError(
-            f"params.yaml: train.samples is {samples:,}, but the train split has only"
-            f" {n_texts:,} texts: set train.samples to at most {n_texts}"
-        )
-    if wanted > n_texts - samples:
-        print(f"validating on the {n_texts - samples:,} texts that training leaves")
-    return min(wanted, n_texts - samples)
 
 
 def has_diverged(loss: float, is_last: bool) -> bool:
@@ -52,51 +38,111 @@ def diverged(where: str, what: str, learning_rate: float) -> InputError:
     )
 
 
-class Variant(NamedTuple):
-    """What the repeats of a variant have in common; the arrays are of the whole train split."""
+class Network:
+    """What the repeats of a variant have in common."""
 
-    name: str
-    settings: Params
-    model: keras.Model
-    loop: Loop
-    matrix: np.ndarray  # (n_ids, dim) float32, to start from
-    sequences: np.ndarray  # (n_texts, maxlen) int32
-    labels: np.ndarray  # (n_texts,) int8
-    n_validation: int
+    chooses = "learning_rate"
+    packages = ("tensorflow", "keras", "numpy")
+
+    def __init__(
+        self,
+        name: str,
+        settings: Params,
+        matrix: np.ndarray,
+        sequences: np.ndarray,
+        labels: np.ndarray,
+        n_validation: int,
+    ):
+        """Build the model, which starts from matrix (n_ids, dim) float32.
+
+        sequences (n_texts, maxlen) int32 and labels (n_texts,) int8 are those of the train split.
+        """
+        self.name, self.settings, self.matrix = name, settings, matrix
+        self.sequences, self.labels, self.n_validation = sequences, labels, n_validation
+        train, head = settings.train, settings.model
+        self.model = build_model(
+            head.head, *matrix.shape, sequences.shape[1], head.hidden_units,
+            settings.variants[name].trainable,
+        )  # fmt: skip
+        self.model.summary()
+        self.loop = Loop(self.model, train.optimizer, train.learning_rate, train.batch_size)
+
+    def save(self, weights: Weights, path: Path) -> None:
+        """Write the weights of a repeat as Keras does."""
+        self.model.set_weights(weights)
+        self.model.save_weights(path)
 
     def train(
         self, repeat: int, on_epoch: Callable[[dict[str, float]], None]
-    ) -> tuple[Weights, History]:
+    ) -> tuple[Weights, History, list[Tried]]:
         """Train repeat r on its own draw, from its own weights, in its own order.
 
-        Raises InputError once it diverges.
+        With `train.tune` it first chooses its learning rate and number of epochs, and returns what
+        it has tried. Raises InputError once it diverges.
         """
-        train, seed = self.settings.train, self.settings.seed + repeat
+        train = self.settings.train
+        draws = partial(generator_for, self.settings.seed, repeat)
         start = self.settings.embed[self.settings.variants[self.name].vectors]
-        matrix = draw_matrix(*self.matrix.shape, seed) if start.is_drawn else self.matrix
-        rows, val_rows = draw_rows(len(self.labels), train.samples, self.n_validation, seed)
+        matrix = self.matrix
+        if start.is_drawn:
+            matrix = draw_matrix(*self.matrix.shape, draws("embedding"))
+        rows, val_rows = draw_rows(
+            self.labels, train.samples, self.n_validation, draws("texts"), train.draw == "balanced"
+        )
+        initial = initial_weights(self.model, int(draws("layers").integers(2**32)), matrix)
         place = f"variants.{self.name}, repeat {repeat}"
-        epochs = count(1)
+        rate, epochs, tried = train.learning_rate, train.epochs, []
+        if train.tune:
+            tried = [*self.try_out(initial, rows, draws, on_epoch)]
+            chosen = tuning.choose(tried)
+            if chosen is None:
+                raise diverged(place, "at every rate", max(train.tune.learning_rates))
+            rate, epochs = chosen.value, chosen.epoch
+        epoch = count(1)
 
         def watch(row: dict[str, float]) -> None:
-            epoch = next(epochs)
-            if has_diverged(row["loss"], epoch == train.epochs):
-                what = f"training loss {row['loss']:.4g}"
-                raise diverged(f"{place}, epoch {epoch}", what, train.learning_rate)
+            now = next(epoch)
+            if has_diverged(row["loss"], now == epochs):
+                raise diverged(f"{place}, epoch {now}", f"training loss {row['loss']:.4g}", rate)
             on_epoch(row)
 
         weights, history = self.loop.fit(
-            initial_weights(self.model, seed, matrix),
+            initial,
             self.sequences[rows],
             self.labels[rows],
             self.sequences[val_rows],
             self.labels[val_rows],
-            draw_orders(train.samples, train.epochs, seed),
+            draw_orders(train.samples, epochs, draws("orders")),
             watch,
-            partial(drop_words, train.word_dropout, np.random.default_rng((seed, 2))),
-            learning_rates(train.learning_rate, train.schedule, train.epochs),
+            drop=partial(drop_words, train.word_dropout, draws("dropout")),
+            rates=learning_rates(rate, train.schedule, train.epochs),
         )
         if not all(np.isfinite(weight).all() for weight in weights):
-            where = f"{place}, epoch {train.epochs}"
-            raise diverged(where, "a weight is no finite number", train.learning_rate)
-        return weights, history
+            raise diverged(f"{place}, epoch {epochs}", "a weight is no finite number", rate)
+        return weights, history, tried
+
+    def try_out(
+        self,
+        initial: Weights,
+        rows: np.ndarray,
+        draws: Callable[..., np.random.Generator],
+        on_epoch: Callable[[dict[str, float]], None],
+    ) -> Iterator[Tried]:
+        """Try the learning rates of `train.tune`, epoch by epoch, on parts of the rows drawn."""
+        train = self.settings.train
+        assert train.tune
+        x, y = self.sequences[rows], self.labels[rows]
+
+        def held_out(rate: float, fold: int, part: Part) -> Iterator[Measures]:
+            fitted, scored = part
+            for row, _ in self.loop.epochs(
+                initial, x[fitted], y[fitted], x[scored], y[scored],
+                draw_orders(len(fitted), train.epochs, draws("orders", 1 + fold)),
+                partial(drop_words, train.word_dropout, draws("dropout", 1 + fold)),
+                learning_rates(rate, train.schedule, train.epochs),
+            ):  # fmt: skip
+                on_epoch(row)
+                yield row["val_loss"], row["val_accuracy"]
+
+        parts = tuning.parts_of(y, train.tune, draws("folds"))
+        yield from tuning.try_out(train.tune.learning_rates, parts, held_out)

@@ -1,0 +1,41 @@
+"""Texts as counts of tokens, and as TF-IDF: each token's weight in a text.
+
+In: sequences of ids, 0 is padding. Out: sparse tables of texts by ids.
+"""
+
+import numpy as np
+from scipy.sparse import csr_array, vstack
+
+TEXTS_AT_A_TIME = 2_000  # so many sequences of 1,000 tokens are counted in 50 MB
+
+
+def count_tokens(sequences: np.ndarray, n_ids: int) -> csr_array:
+    """(n_texts, maxlen) int32 -> (n_texts, n_ids) float32: how often a text has an id."""
+    parts = []
+    for start in range(0, len(sequences), TEXTS_AT_A_TIME):
+        ids = np.asarray(sequences[start : start + TEXTS_AT_A_TIME])
+        real = ids > 0
+        bounds = np.append(0, np.cumsum(real.sum(axis=1)))
+        ones = np.ones(bounds[-1], np.float32)
+        parts.append(csr_array((ones, ids[real], bounds), shape=(len(ids), n_ids)))
+        parts[-1].sum_duplicates()
+    return vstack(parts, format="csr")
+
+
+def fit(counts: csr_array) -> np.ndarray:
+    """Fit each id's inverse document frequency, (n_ids,) float64, as scikit-learn smooths it."""
+    from sklearn.feature_extraction.text import TfidfTransformer  # takes a second
+
+    return TfidfTransformer().fit(counts).idf_
+
+
+def weigh(counts: csr_array, idf: np.ndarray) -> csr_array:
+    """Weigh counts: (1 + log(count)) idf, each text scaled to length 1; (n_texts, n_ids) float64.
+
+    An empty text stays zero.
+    """
+    from sklearn.feature_extraction.text import TfidfTransformer
+
+    transformer = TfidfTransformer(sublinear_tf=True)
+    transformer.idf_ = idf
+    return transformer.transform(counts.astype(np.float64))

@@ -1,0 +1,120 @@
+"""The baseline that needs no embedding: a logistic regression on TF-IDF.
+
+Salton and Buckley, "Term-weighting approaches in automatic text retrieval", Information Processing
+and Management 24 (1988), 513-523. Its weights are an HDF5 file: `idf` (n_ids,), `coefficients`
+(n_ids,) and `intercept` (1,), float32.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.special import expit
+
+from stages.shared import tf_idf
+from stages.shared.draws import draw_rows, generator_for
+from stages.shared.files import reading
+from stages.shared.history import MEASURES
+from stages.shared.schema import Params
+from stages.train import tuning
+from stages.train.tuning import Measures, Part, Tried
+
+C = 1.0  # inverse strength of the penalty, where nothing is tuned: scikit-learn's default
+CANDIDATES = [round(10 ** (power / 2), 4) for power in range(-2, 7)]  # 0.1, 0.3162 … 1000
+MOST_ITERATIONS = 1000  # of L-BFGS
+STORED = ("idf", "coefficients", "intercept")  # in a file of weights
+LEAST = 1e-7  # of a probability, as Keras clips it before it takes the logarithm
+
+Weights = list[np.ndarray]
+
+
+class Linear:
+    """What the repeats of a linear variant have in common."""
+
+    chooses = "C"
+    packages = ("scikit-learn", "scipy", "numpy")
+
+    def __init__(
+        self,
+        settings: Params,
+        idf: np.ndarray,
+        sequences: np.ndarray,
+        labels: np.ndarray,
+        n_validation: int,
+    ):
+        """Weigh the texts: idf (n_ids,) float32; the others are those of the train split."""
+        self.settings, self.idf, self.labels = settings, idf, labels
+        self.table = weighed(sequences, idf)
+        self.n_validation = n_validation
+
+    def train(
+        self, repeat: int, on_epoch: Callable[[dict[str, float]], None]
+    ) -> tuple[Weights, list[dict[str, float]], list[Tried]]:
+        """Train repeat r on its own draw: weights, a history of one epoch, and what was tried."""
+        train, seed = self.settings.train, self.settings.seed
+        rows, val_rows = draw_rows(
+            self.labels, train.samples, self.n_validation, generator_for(seed, repeat, "texts"),
+            train.draw == "balanced",
+        )  # fmt: skip
+        value, tried = C, []
+        if train.tune:
+            own = self.labels[rows]
+            parts = tuning.parts_of(own, train.tune, generator_for(seed, repeat, "folds"))
+
+            def held_out(value: float, _: int, part: Part) -> Iterator[Measures]:
+                fitted, scored = (rows[of] for of in part)
+                yield self.measures(self.fit(fitted, value), scored)
+
+            tried = [*tuning.try_out(CANDIDATES, parts, held_out)]
+            value = min(tried, key=lambda of: of.loss).value
+        weights = self.fit(rows, value)
+        of_both = *self.measures(weights, rows), *self.measures(weights, val_rows)
+        history = [dict(zip(MEASURES, of_both, strict=True))]
+        on_epoch(history[0])
+        return [self.idf, *weights], history, tried
+
+    def save(self, weights: Weights, path: Path) -> None:
+        """Write the weights of a repeat: STORED."""
+        with h5py.File(path, "w") as file:
+            for name, values in zip(STORED, weights, strict=True):
+                file[name] = values
+
+    def fit(self, rows: np.ndarray, value: float) -> Weights:
+        """Fit to the texts of some rows: coefficients (n_ids,) and intercept (1,), float32."""
+        from sklearn.linear_model import LogisticRegression
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1):
+            regression = LogisticRegression(C=value, max_iter=MOST_ITERATIONS)
+            regression.fit(self.table[rows], self.labels[rows])
+        return [np.float32(regression.coef_[0]), np.float32(regression.intercept_)]
+
+    def measures(self, weights: Weights, rows: np.ndarray) -> Measures:
+        """Score rows: log loss and accuracy; NaN without any."""
+        if not len(rows):
+            return np.nan, np.nan
+        probability = score(weights, self.table[rows])
+        is_positive = self.labels[rows] == 1
+        right = np.where(is_positive, probability, 1 - probability)
+        loss = -np.log(np.clip(right, LEAST, 1)).mean()
+        return float(loss), float(((probability > 0.5) == is_positive).mean())
+
+
+def score(weights: Weights, table: csr_array) -> np.ndarray:
+    """Give the probability of label 1 of each row of a table in TF-IDF, (n,) float64."""
+    coefficients, intercept = weights
+    return expit(table @ np.float64(coefficients) + np.float64(intercept))
+
+
+def predict(path: Path, sequences: np.ndarray) -> np.ndarray:
+    """Score sequences (n_texts, maxlen) int32 with saved weights: (n_texts,) float32."""
+    with reading(path), h5py.File(path) as file:
+        idf, *weights = (file[name][:] for name in STORED)
+    return np.float32(score(weights, weighed(sequences, idf)))
+
+
+def weighed(sequences: np.ndarray, idf: np.ndarray) -> csr_array:
+    """Sequences (n_texts, maxlen) int32 in TF-IDF; idf (n_ids,) float32."""
+    return tf_idf.weigh(tf_idf.count_tokens(sequences, len(idf)), np.float64(idf))
