@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from stages.embed import lsa
+from stages.shared.tf_idf import count_tokens
 
 N_IDS = 21
 
@@ -21,15 +22,7 @@ def sequences() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def counts(sequences):
-    return lsa.count_tokens(sequences, N_IDS)
-
-
-def test_tokens_are_counted_review_by_review_however_they_are_cut(sequences, counts, monkeypatch):
-    expected = [np.bincount(row, minlength=N_IDS) for row in sequences]
-    expected = np.array(expected) * (np.arange(N_IDS) > 0)
-    assert (counts.toarray() == expected).all()
-    monkeypatch.setattr(lsa, "TEXTS_AT_A_TIME", 7)
-    assert (lsa.count_tokens(sequences, N_IDS).toarray() == expected).all()
+    return count_tokens(sequences, N_IDS)
 
 
 def test_words_of_one_topic_get_vectors_of_one_direction(counts):

@@ -10,6 +10,12 @@ import yaml
 from scipy.sparse import csr_array
 
 import stages.train.__main__ as train
+from stages.shared.draws import generator_for
+from stages.shared.errors import InputError
+from stages.shared.history import MEASURES
+from stages.shared.schema import Tune
+from stages.train import machine
+from stages.train.tuning import parts_of
 from tests.conftest import PROJECT, edit_params
 
 N_TEXTS, MAXLEN, DIM, NUM_WORDS = 90, 4, 3, 120
@@ -20,7 +26,7 @@ class Recorder:
     """Stands in for the compiled loop: notes what each repeat is trained on, and trains nothing."""
 
     def __init__(self):
-        self.compiled, self.repeats = [], []
+        self.compiled, self.repeats, self.tried = [], [], []
 
     def __call__(self, model, *arguments):
         self.compiled.append((model, *arguments))
@@ -41,10 +47,27 @@ class Recorder:
                 "rates": rates,
             }
         )
-        history = [dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy"), 0.5)]
-        for row in history * EPOCHS:
+        history = [dict.fromkeys(MEASURES, 0.5)] * len(self.repeats[-1]["orders"])
+        for row in history:
             on_epoch(row)
-        return initial, history * EPOCHS
+        return initial, history
+
+    def epochs(self, initial, x, y, x_val, y_val, orders, drop, rates):
+        """Notes what a candidate is trained and scored on; its loss falls, then rises again."""
+        orders, rates = list(orders), list(rates)
+        whole = csr_array(np.ones((50, 40), np.float32))
+        given = {"x": x, "y": y, "x_val": x_val, "y_val": y_val, "initial": initial}
+        given |= {"orders": np.stack(orders), "rates": rates, "dropped": drop(whole).toarray()}
+        self.tried.append(given)
+        for epoch, rate in enumerate(rates, 1):
+            given["epochs"] = epoch
+            loss = held_out_loss(rate, epoch) + 0.001 * np.sum(x_val == 1)
+            yield dict(zip(MEASURES, (0.5, 0.5, loss, 0.6), strict=True)), list
+
+
+def held_out_loss(rate: float, epoch: int) -> float:
+    """Where `try_out` must find the least: at rate 0.2, after epoch 3; rate 9 diverges."""
+    return np.nan if rate == 9 else 0.5 + abs(rate - 0.2) + 0.1 * abs(epoch - 3)
 
 
 @pytest.fixture
@@ -69,12 +92,12 @@ def trained(tmp_path, monkeypatch):
     np.save(tmp_path / "data/embeddings/glove.npy", glove)
     np.save(tmp_path / "data/embeddings/random.npy", np.zeros((NUM_WORDS, DIM), np.float32))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(train, "AT_ONCE", 1)  # so that repeats come in order
+    monkeypatch.setattr(machine, "AT_ONCE", 1)  # so that repeats come in order
 
     def run(variant: str, **changes) -> Recorder:
         edit_params(tmp_path, **changes)
         recorder = Recorder()
-        monkeypatch.setattr(train, "Loop", recorder)
+        monkeypatch.setattr("stages.train.repeats.Loop", recorder)
         monkeypatch.setattr(sys, "argv", ["train", variant])
         train.main()
         return recorder
@@ -113,7 +136,7 @@ def test_every_variant_gets_the_same_draws_orders_dropout_and_upper_layers(train
 def test_learned_starts_anew_in_each_repeat_and_the_others_from_their_vectors(trained):
     starts = [given["initial"][0] for given in trained("learned").repeats]
     for repeat, start in enumerate(starts):
-        drawn = np.random.default_rng(SEED + repeat).random((NUM_WORDS, DIM), np.float32)
+        drawn = generator_for(SEED, repeat, "embedding").random((NUM_WORDS, DIM), np.float32)
         expected = np.where(np.arange(NUM_WORDS)[:, None] > 0, (2 * drawn - 1) * 0.05, 0)
         np.testing.assert_allclose(start, expected, atol=1e-7)
     for given in trained("pretrained").repeats:
@@ -163,3 +186,83 @@ def test_what_a_repeat_gave_is_kept_under_its_own_number(trained, tmp_path):
             np.testing.assert_array_equal(file["layers/embedding/vars/0"][:], given["initial"][0])
     history = pd.read_csv(tmp_path / "metrics/training/learned.csv")
     assert history["repeat"].tolist() == np.repeat(range(REPEATS), EPOCHS).tolist()
+
+
+TUNE = {"learning_rates": [0.4, 0.2, 9.0, 0.1], "folds": 4}
+
+
+def test_what_is_tried_out_is_trained_and_scored_on_parts_of_its_own_samples(trained):
+    recorder = trained("learned", train__tune=TUNE, train__epochs=8)
+    assert len(recorder.tried) == REPEATS * 4 * 4
+    for repeat, final in enumerate(recorder.repeats):
+        own, tried = sorted(drawn(final)[0]), recorder.tried[16 * repeat :][:16]
+        for candidate in range(4):
+            parts = tried[4 * candidate :][:4]
+            for given in parts:
+                fitted, held_out = drawn(given)
+                assert sorted(fitted + held_out) == own
+                assert len(held_out) == SAMPLES / 4
+                labels = [int((text - 1) % 3 == 0) for text in fitted + held_out]
+                assert [*given["y"], *given["y_val"]] == labels
+                assert given["rates"] == [TUNE["learning_rates"][candidate]] * 8
+                for weight, expected in zip(given["initial"], final["initial"], strict=True):
+                    np.testing.assert_array_equal(weight, expected)
+            assert sorted(text for given in parts for text in drawn(given)[1]) == own
+            for key in ("orders", "dropped"):
+                assert len({given[key].tobytes() for given in parts}) == 4
+            for given, first in zip(parts, tried, strict=False):  # every candidate gets the same
+                for key in ("x", "x_val", "orders", "dropped"):
+                    np.testing.assert_array_equal(given[key], first[key])
+
+
+def test_the_rate_and_the_epochs_of_least_held_out_loss_are_trained(trained, tmp_path):
+    recorder = trained("learned", train__tune=TUNE, train__epochs=8)
+    for given in recorder.repeats:
+        assert given["rates"][:3] == [0.2] * 3
+        assert len(given["orders"]) == 3
+    # A candidate goes on for three epochs after its best one; what diverges is given up at once.
+    assert [given["epochs"] for given in recorder.tried[::4]] == [6, 6, 1, 6] * REPEATS
+    table = pd.read_csv(tmp_path / "metrics/tuning/learned.csv")
+    assert table.columns.tolist() == [
+        "repeat", "learning_rate", "epoch", "loss", "accuracy", "chosen",
+    ]  # fmt: skip
+    own = table[table["repeat"] == 1]
+    assert own["learning_rate"].tolist() == [0.4] * 6 + [0.2] * 6 + [0.1] * 6
+    assert own["epoch"].tolist() == [1, 2, 3, 4, 5, 6] * 3
+    share = 0.001 * MAXLEN / 4 * any(1 in drawn(given)[0] for given in recorder.repeats[1:2])
+    expected = [
+        held_out_loss(*of) + share for of in zip(own["learning_rate"], own["epoch"], strict=True)
+    ]
+    assert own["loss"].tolist() == pytest.approx(expected, abs=1e-6)
+    assert own[own["chosen"]][["learning_rate", "epoch"]].to_numpy().tolist() == [[0.2, 3]]
+    history = pd.read_csv(tmp_path / "metrics/training/learned.csv")
+    assert history.groupby("repeat")["epoch"].max().tolist() == [3] * REPEATS
+
+
+def test_every_variant_tries_out_the_same_on_the_same(trained):
+    learned = trained("learned", train__tune=TUNE).tried
+    finetuned = trained("finetuned", train__tune=TUNE).tried
+    for one, other in zip(learned, finetuned, strict=True):
+        for key in ("x", "y", "x_val", "y_val", "orders", "dropped", "rates"):
+            np.testing.assert_array_equal(one[key], other[key], err_msg=key)
+
+
+def test_where_every_candidate_diverges_one_line_says_so(trained):
+    with pytest.raises(InputError) as error:
+        trained("learned", train__tune={"learning_rates": [9.0, 9.0], "folds": 2})
+    assert "variants.learned, repeat 0: training diverged at every rate" in str(error.value)
+    assert "train.tune.learning_rates" in str(error.value)
+
+
+def test_without_tuning_nothing_is_tried(trained, tmp_path):
+    assert trained("learned").tried == []
+    assert len(pd.read_csv(tmp_path / "metrics/tuning/learned.csv")) == 0
+
+
+def test_from_2000_samples_on_one_fifth_is_held_out_once():
+    tune = Tune(learning_rates=[0.1], folds=3)
+    labels = np.arange(2000) % 2
+    [(fitted, held_out)] = parts_of(labels, tune, np.random.default_rng(0))
+    assert (len(fitted), len(held_out)) == (1600, 400)
+    assert labels[held_out].sum() == 200
+    assert len(parts_of(labels[:1999], tune, np.random.default_rng(0))) == 3

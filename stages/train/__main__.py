@@ -31,8 +31,6 @@ from stages.shared.files import reading, remove
 from stages.shared.schema import Params
 from stages.train import finished, machine, tuning
 
-BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.2f}/{total} repeats [{elapsed}<{remaining}{postfix}]"
-
 
 class Variant(Protocol):
     """What trains the repeats of a variant: a network, or a linear model."""
@@ -95,18 +93,17 @@ def main() -> None:
     if done:
         print(f"{len(done)} of {train.repeats} repeats were finished before: going on")
     to_do = [repeat for repeat in range(train.repeats) if repeat not in done]
-    stop = Event()
+    stop, n_epochs = Event(), most_epochs(settings)
     with (
         tqdm(
-            total=train.repeats, initial=len(done), desc=f"train {name}",
-            bar_format=BAR,
+            total=train.repeats * n_epochs, initial=len(done) * n_epochs, desc=f"train {name}",
+            unit="epoch",
         ) as bar,
         ThreadPoolExecutor(machine.AT_ONCE) as pool,
     ):  # fmt: skip
 
         def train_repeat(repeat: int):
-            share = 1 / most_epochs(settings)
-            left = 1.0
+            left = n_epochs
 
             def show(row: dict[str, float]) -> None:
                 nonlocal left
@@ -114,11 +111,11 @@ def main() -> None:
                     raise InterruptedError
                 values = {measure: f"{value:.3f}" for measure, value in row.items()}
                 bar.set_postfix(values, refresh=False)
-                left -= share
-                bar.update(share)
+                left -= 1
+                bar.update()
 
             result = variant.train(repeat, show)
-            bar.update(left)  # of candidates that were given up
+            bar.update(left)  # what candidates that were given up have left out
             return result
 
         try:

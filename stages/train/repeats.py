@@ -96,7 +96,10 @@ class Network:
             tried = [*self.try_out(initial, rows, draws, on_epoch)]
             chosen = tuning.choose(tried)
             if chosen is None:
-                raise diverged(place, "at every rate", max(train.tune.learning_rates))
+                raise InputError(
+                    f"{place}: training diverged at every rate: set smaller ones in"
+                    " train.tune.learning_rates"
+                )
             rate, epochs = chosen.value, chosen.epoch
         epoch = count(1)
 

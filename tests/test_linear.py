@@ -1,0 +1,139 @@
+"""The linear baseline, beside scikit-learn's own way from texts to probabilities."""
+
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import cross_val_predict
+
+import stages.embed.__main__ as embed
+import stages.train.__main__ as train
+from stages.shared import artifacts, tf_idf
+from stages.shared.draws import draw_folds, draw_rows, generator_for
+from stages.train import linear
+from tests.conftest import PROJECT, edit_params
+
+N_WORDS, MAXLEN, SAMPLES, VALIDATION, SEED = 30, 12, 80, 50, 5
+TUNE = {"learning_rates": [0.1], "folds": 4}
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch):
+    """Embeds and trains the baseline on 200 texts of made-up words; returns sequences, labels."""
+    monkeypatch.chdir(tmp_path)
+    content = yaml.safe_load((PROJECT / "params.yaml").read_text())
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    edit_params(
+        tmp_path, seed=SEED, tokenize__num_words=N_WORDS + 1, train__samples=SAMPLES,
+        train__validation_samples=VALIDATION, train__repeats=2,
+        embed={"tfidf": {"texts": "tf-idf"}, "random": {"dim": 2}},
+        variants={
+            "learned": {"vectors": "random", "trainable": True},
+            "tfidf": {"vectors": "tfidf", "trainable": False},
+        },
+    )  # fmt: skip
+    generator = np.random.default_rng(1)
+    labels = (generator.random(200) < 0.4).astype(np.int8)
+    words = generator.integers(1, N_WORDS + 1, (200, MAXLEN))
+    telling = generator.random((200, MAXLEN)) < 0.15
+    words = np.where(telling, 1 + labels[:, None] * 2, words).astype(np.int32)
+    words[generator.random((200, MAXLEN)) < 0.2] = 0
+    folder = artifacts.split("train")
+    folder.mkdir(parents=True)
+    np.save(folder / "sequences.npy", words)
+    np.save(folder / "labels.npy", labels)
+    table = pd.DataFrame({"word": [f"w{i}" for i in range(1, N_WORDS + 1)], "count": 1})
+    table.to_parquet(artifacts.VOCABULARY)
+
+    def run(**changes):
+        edit_params(tmp_path, **changes)
+        monkeypatch.setattr(sys, "argv", ["embed"])
+        embed.main()
+        monkeypatch.setattr(sys, "argv", ["train", "tfidf"])
+        train.main()
+        return words, labels
+
+    return run
+
+
+def tables(words: np.ndarray) -> np.ndarray:
+    """What scikit-learn makes of the texts, words and all, in the order of their ids."""
+    texts = [" ".join(f"w{i}" for i in row if i) for row in words]
+    names = [f"w{i}" for i in range(1, N_WORDS + 1)]
+    return TfidfVectorizer(vocabulary=names, sublinear_tf=True).fit_transform(texts)
+
+
+def test_weights_and_probabilities_are_those_of_scikit_learn(trained):
+    words, labels = trained()
+    table = tables(words)
+    for repeat in range(2):
+        drawn = generator_for(SEED, repeat, "texts")
+        rows, _ = draw_rows(labels, SAMPLES, VALIDATION, drawn)
+        expected = LogisticRegression().fit(table[rows], labels[rows]).predict_proba(table)[:, 1]
+        found = linear.predict(artifacts.weights("tfidf", repeat), words)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+        assert expected.std() > 0.05
+
+
+def test_the_history_has_one_epoch_with_the_measures_of_each_part(trained):
+    words, labels = trained()
+    history = pd.read_csv(artifacts.training("tfidf"))
+    assert history[["repeat", "epoch"]].to_numpy().tolist() == [[0, 1], [1, 1]]
+    for repeat, row in history.iterrows():
+        drawn = draw_rows(labels, SAMPLES, VALIDATION, generator_for(SEED, repeat, "texts"))
+        for own, prefix in zip(drawn, ("", "val_"), strict=True):
+            found = linear.predict(artifacts.weights("tfidf", repeat), words[own])
+            assert row[f"{prefix}loss"] == pytest.approx(log_loss(labels[own], found), abs=1e-5)
+            assert row[f"{prefix}accuracy"] == pytest.approx(((found > 0.5) == labels[own]).mean())
+
+
+def test_the_penalty_is_chosen_by_held_out_loss_on_its_own_samples(trained):
+    words, labels = trained(train__tune=TUNE)
+    table, tried = tables(words), pd.read_csv(artifacts.tuning("tfidf"))
+    assert tried.columns.tolist() == ["repeat", "C", "epoch", "loss", "accuracy", "chosen"]
+    for repeat, own in tried.groupby("repeat"):
+        rows, _ = draw_rows(labels, SAMPLES, VALIDATION, generator_for(SEED, repeat, "texts"))
+        folds = draw_folds(labels[rows], 4, generator_for(SEED, repeat, "folds"))
+        cut = [((folds != fold).nonzero()[0], (folds == fold).nonzero()[0]) for fold in range(4)]
+        losses = [
+            log_loss(
+                labels[rows],
+                cross_val_predict(
+                    LogisticRegression(C=C),
+                    table[rows],
+                    labels[rows],
+                    cv=cut,
+                    method="predict_proba",
+                ),
+            )
+            for C in own["C"]
+        ]
+        np.testing.assert_allclose(own["loss"], losses, atol=1e-3)
+        assert own["chosen"].to_numpy().nonzero()[0].tolist() == [int(np.argmin(losses))]
+        expected = LogisticRegression(C=own["C"].iloc[np.argmin(losses)])
+        expected = expected.fit(table[rows], labels[rows]).predict_proba(table)[:, 1]
+        found = linear.predict(artifacts.weights("tfidf", repeat), words)
+        np.testing.assert_allclose(found, expected, atol=2e-3)
+    assert own["C"].tolist() == linear.CANDIDATES
+
+
+def test_tokens_are_counted_text_by_text_however_they_are_cut(monkeypatch):
+    words = np.random.default_rng(0).integers(0, 9, (50, 6), np.int32)
+    expected = [np.bincount(row, minlength=9) * (np.arange(9) > 0) for row in words]
+    assert (tf_idf.count_tokens(words, 9).toarray() == expected).all()
+    monkeypatch.setattr(tf_idf, "TEXTS_AT_A_TIME", 7)
+    assert (tf_idf.count_tokens(words, 9).toarray() == expected).all()
+
+
+def test_a_text_without_words_is_scored_by_the_intercept(trained):
+    trained()
+    path = artifacts.weights("tfidf", 0)
+    alone = linear.predict(path, np.zeros((2, MAXLEN), np.int32))
+    assert (alone == alone[0]).all()
+    assert 0.1 < alone[0] < 0.6
