@@ -15,7 +15,12 @@ ROOT = Path(__file__).parents[1]
 # What says something is wrong, and never what an output holds: no stage lists it.
 DECIDES_NO_OUTPUT = {f"stages/shared/{name}.py" for name in ("errors", "integrity", "params")}
 # Rooms of an earlier stage that a later one uses, which its docstring names.
-BORROWED = {"predict": {f"stages/train/{name}.py" for name in ("backend", "batches", "network")}}
+BORROWED = {
+    "predict": {
+        f"stages/train/{name}.py"
+        for name in ("backend", "batches", "machine", "network", "regression")
+    }
+}
 COMMANDS = [
     ("download", "download", []),
     ("vectors@glove", "download", ["glove"]),
@@ -41,7 +46,11 @@ def imports(path: str) -> set[str]:
     for node in ast.walk(ast.parse((ROOT / path).read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("stages"):
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            found |= {f"{name.replace('.', '/')}.py" for name in names}
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        found |= {f"{name.replace('.', '/')}.py" for name in names if name.startswith("stages.")}
     return {name for name in found if (ROOT / name).exists()}
 
 

@@ -15,7 +15,7 @@ import stages.embed.__main__ as embed
 import stages.train.__main__ as train
 from stages.shared import artifacts, tf_idf
 from stages.shared.draws import draw_folds, draw_rows, generator_for
-from stages.train import linear
+from stages.train import linear, regression
 from tests.conftest import PROJECT, edit_params
 
 N_WORDS, MAXLEN, SAMPLES, VALIDATION, SEED = 30, 12, 80, 50, 5
@@ -75,7 +75,7 @@ def test_weights_and_probabilities_are_those_of_scikit_learn(trained):
         drawn = generator_for(SEED, repeat, "texts")
         rows, _ = draw_rows(labels, SAMPLES, VALIDATION, drawn)
         expected = LogisticRegression().fit(table[rows], labels[rows]).predict_proba(table)[:, 1]
-        found = linear.predict(artifacts.weights("tfidf", repeat), words)
+        found = regression.predict(artifacts.weights("tfidf", repeat), words)
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected, atol=1e-4)
         assert expected.std() > 0.05
@@ -88,7 +88,7 @@ def test_the_history_has_one_epoch_with_the_measures_of_each_part(trained):
     for repeat, row in history.iterrows():
         drawn = draw_rows(labels, SAMPLES, VALIDATION, generator_for(SEED, repeat, "texts"))
         for own, prefix in zip(drawn, ("", "val_"), strict=True):
-            found = linear.predict(artifacts.weights("tfidf", repeat), words[own])
+            found = regression.predict(artifacts.weights("tfidf", repeat), words[own])
             assert row[f"{prefix}loss"] == pytest.approx(log_loss(labels[own], found), abs=1e-5)
             assert row[f"{prefix}accuracy"] == pytest.approx(((found > 0.5) == labels[own]).mean())
 
@@ -118,7 +118,7 @@ def test_the_penalty_is_chosen_by_held_out_loss_on_its_own_samples(trained):
         assert own["chosen"].to_numpy().nonzero()[0].tolist() == [int(np.argmin(losses))]
         expected = LogisticRegression(C=own["C"].iloc[np.argmin(losses)])
         expected = expected.fit(table[rows], labels[rows]).predict_proba(table)[:, 1]
-        found = linear.predict(artifacts.weights("tfidf", repeat), words)
+        found = regression.predict(artifacts.weights("tfidf", repeat), words)
         np.testing.assert_allclose(found, expected, atol=2e-3)
     assert own["C"].tolist() == linear.CANDIDATES
 
@@ -134,6 +134,6 @@ def test_tokens_are_counted_text_by_text_however_they_are_cut(monkeypatch):
 def test_a_text_without_words_is_scored_by_the_intercept(trained):
     trained()
     path = artifacts.weights("tfidf", 0)
-    alone = linear.predict(path, np.zeros((2, MAXLEN), np.int32))
+    alone = regression.predict(path, np.zeros((2, MAXLEN), np.int32))
     assert (alone == alone[0]).all()
     assert 0.1 < alone[0] < 0.6

@@ -5,7 +5,7 @@ In:  data/predictions/test.parquet; for the tables behind the report also the te
 Out: metrics/evaluation.json, and for plots history.csv, roc.csv and confusion.csv.
      metrics/data.json: what was compared on, the texts of each label in each split.
      data/report/: what the report shows, a table each.
-Parameters: download.texts (its name), embed, tokenize.num_words, variants.
+Parameters: download.texts (its name), tokenize.num_words, variants.
 """
 
 import json

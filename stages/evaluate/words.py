@@ -12,6 +12,7 @@ from stages.shared import artifacts
 from stages.shared.files import reading
 from stages.shared.schema import Params
 
+EMBEDDING = "layers/embedding/vars/0"  # in a file of weights
 PHASES = ("initial", "trained")
 TELLING, PICTURED = 6, 15  # words of each label
 MOVED, NEIGHBOURS = 10, 6
@@ -30,13 +31,13 @@ def read_matrices(settings: Params, n_words: int) -> Matrices:
     """
     matrices = {}
     for name, variant in settings.variants.items():
-        if settings.embed[variant.vectors].texts:
-            continue
         start = artifacts.embedding(variant.vectors)
+        with reading(artifacts.weights(name, 0)), h5py.File(artifacts.weights(name, 0)) as file:
+            if EMBEDDING not in file:
+                continue
+            trained = file[EMBEDDING][:]
         with reading(start):
             initial = np.load(start)
-        with reading(artifacts.weights(name, 0)), h5py.File(artifacts.weights(name, 0)) as file:
-            trained = file["layers/embedding/vars/0"][:]
         matrices[name] = initial[:n_words], trained[:n_words]
     return matrices
 

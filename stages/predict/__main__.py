@@ -3,11 +3,11 @@
 In:  data/models/ and data/sequences/test/.
 Out: data/predictions/test.parquet: variant, repeat (int16), row (int32, of the split),
      label (int8) and probability (float32, of label 1).
-Parameters: embed, model, train.repeats, variants.
+Parameters: model, train.repeats, variants.
 
-All variants are scored in one process: importing TensorFlow takes longer. The network, and how its
-texts are laid out, are those of `train`: stages.train.network, .batches and .backend; so is the
-linear model, stages.train.linear.
+All variants are scored in one process: importing TensorFlow takes longer. What scores, and how
+texts are laid out for it, is that of `train`: stages.train.network, .batches and .backend, its
+.machine, and the .regression of linear variants.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ from stages.predict.scoring import predict
 from stages.shared import artifacts, params, predictions
 from stages.shared.errors import run
 from stages.shared.files import reading
-from stages.train import linear
+from stages.train import regression
 
 
 def main() -> None:
@@ -27,12 +27,12 @@ def main() -> None:
         labels = np.load(artifacts.split("test") / "labels.npy")
     model, repeats, probabilities = settings.model, settings.train.repeats, {}
     with tqdm(total=len(settings.variants) * repeats, desc="predict", unit="repeat") as bar:
-        for name, variant in settings.variants.items():
-            is_linear, rows = settings.embed[variant.vectors].texts, []
+        for name in settings.variants:
+            rows = []
             for repeat in range(repeats):
                 weights = artifacts.weights(name, repeat)
-                if is_linear:
-                    rows.append(linear.predict(weights, sequences))
+                if regression.is_linear(weights):
+                    rows.append(regression.predict(weights, sequences))
                 else:
                     rows.append(predict(weights, sequences, model.head, model.hidden_units))
                 bar.update()

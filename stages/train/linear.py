@@ -1,33 +1,21 @@
-"""The baseline that needs no embedding: a logistic regression on TF-IDF.
-
-Salton and Buckley, "Term-weighting approaches in automatic text retrieval", Information Processing
-and Management 24 (1988), 513-523. Its weights are an HDF5 file: `idf` (n_ids,), `coefficients`
-(n_ids,) and `intercept` (1,), float32.
-"""
+"""One repeat of a linear variant: what it is fitted to, and its penalty."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import h5py
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.special import expit
 
-from stages.shared import tf_idf
 from stages.shared.draws import draw_rows, generator_for
-from stages.shared.files import reading
 from stages.shared.history import MEASURES
 from stages.shared.schema import Params
-from stages.train import tuning
+from stages.train import regression, tuning
+from stages.train.regression import Weights
 from stages.train.tuning import Measures, Part, Tried
 
 C = 1.0  # inverse strength of the penalty, where nothing is tuned: scikit-learn's default
 CANDIDATES = [round(10 ** (power / 2), 4) for power in range(-2, 7)]  # 0.1, 0.3162 … 1000
 MOST_ITERATIONS = 1000  # of L-BFGS
-STORED = ("idf", "coefficients", "intercept")  # in a file of weights
 LEAST = 1e-7  # of a probability, as Keras clips it before it takes the logarithm
-
-Weights = list[np.ndarray]
 
 
 class Linear:
@@ -46,7 +34,7 @@ class Linear:
     ):
         """Weigh the texts: idf (n_ids,) float32; the others are those of the train split."""
         self.settings, self.idf, self.labels = settings, idf, labels
-        self.table = weighed(sequences, idf)
+        self.table = regression.weighed(sequences, idf)
         self.n_validation = n_validation
 
     def train(
@@ -76,10 +64,8 @@ class Linear:
         return [self.idf, *weights], history, tried
 
     def save(self, weights: Weights, path: Path) -> None:
-        """Write the weights of a repeat: STORED."""
-        with h5py.File(path, "w") as file:
-            for name, values in zip(STORED, weights, strict=True):
-                file[name] = values
+        """Write the weights of a repeat."""
+        regression.save(weights, path)
 
     def fit(self, rows: np.ndarray, value: float) -> Weights:
         """Fit to the texts of some rows: coefficients (n_ids,) and intercept (1,), float32."""
@@ -95,26 +81,8 @@ class Linear:
         """Score rows: log loss and accuracy; NaN without any."""
         if not len(rows):
             return np.nan, np.nan
-        probability = score(weights, self.table[rows])
+        probability = regression.score(weights, self.table[rows])
         is_positive = self.labels[rows] == 1
         right = np.where(is_positive, probability, 1 - probability)
         loss = -np.log(np.clip(right, LEAST, 1)).mean()
         return float(loss), float(((probability > 0.5) == is_positive).mean())
-
-
-def score(weights: Weights, table: csr_array) -> np.ndarray:
-    """Give the probability of label 1 of each row of a table in TF-IDF, (n,) float64."""
-    coefficients, intercept = weights
-    return expit(table @ np.float64(coefficients) + np.float64(intercept))
-
-
-def predict(path: Path, sequences: np.ndarray) -> np.ndarray:
-    """Score sequences (n_texts, maxlen) int32 with saved weights: (n_texts,) float32."""
-    with reading(path), h5py.File(path) as file:
-        idf, *weights = (file[name][:] for name in STORED)
-    return np.float32(score(weights, weighed(sequences, idf)))
-
-
-def weighed(sequences: np.ndarray, idf: np.ndarray) -> csr_array:
-    """Sequences (n_texts, maxlen) int32 in TF-IDF; idf (n_ids,) float32."""
-    return tf_idf.weigh(tf_idf.count_tokens(sequences, len(idf)), np.float64(idf))

@@ -1,0 +1,51 @@
+"""A logistic regression on TF-IDF, which needs no embedding: its weights and its scores.
+
+Salton and Buckley, "Term-weighting approaches in automatic text retrieval", Information Processing
+and Management 24 (1988), 513-523. The weights are an HDF5 file: `idf` (n_ids,), `coefficients`
+(n_ids,) and `intercept` (1,), float32.
+"""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.special import expit
+
+from stages.shared import tf_idf
+from stages.shared.files import reading
+
+STORED = ("idf", "coefficients", "intercept")  # in a file of weights
+
+Weights = list[np.ndarray]
+
+
+def score(weights: Weights, table: csr_array) -> np.ndarray:
+    """Give the probability of label 1 of each row of a table in TF-IDF, (n,) float64."""
+    coefficients, intercept = weights
+    return expit(table @ np.float64(coefficients) + np.float64(intercept))
+
+
+def is_linear(path: Path) -> bool:
+    """Tell whether saved weights are those of a linear variant."""
+    with reading(path), h5py.File(path) as file:
+        return STORED[0] in file
+
+
+def predict(path: Path, sequences: np.ndarray) -> np.ndarray:
+    """Score sequences (n_texts, maxlen) int32 with saved weights: (n_texts,) float32."""
+    with reading(path), h5py.File(path) as file:
+        idf, *weights = (file[name][:] for name in STORED)
+    return np.float32(score(weights, weighed(sequences, idf)))
+
+
+def weighed(sequences: np.ndarray, idf: np.ndarray) -> csr_array:
+    """Sequences (n_texts, maxlen) int32 in TF-IDF; idf (n_ids,) float32."""
+    return tf_idf.weigh(tf_idf.count_tokens(sequences, len(idf)), np.float64(idf))
+
+
+def save(weights: Weights, path: Path) -> None:
+    """Write idf, coefficients and intercept."""
+    with h5py.File(path, "w") as file:
+        for name, values in zip(STORED, weights, strict=True):
+            file[name] = values
