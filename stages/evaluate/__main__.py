@@ -5,6 +5,7 @@ In:  data/predictions/test.parquet; for the tables behind the report also the te
 Out: metrics/evaluation.json, and for plots history.csv, roc.csv and confusion.csv.
      metrics/data.json: what was compared on, the texts of each label in each split.
      data/report/: what the report shows, a table each.
+     Histories in metrics/training/ of variants that params.yaml no longer names are removed.
 Parameters: download.texts (its name), tokenize.num_words, variants.
 """
 
@@ -30,7 +31,7 @@ from stages.evaluate.scores import (
 )
 from stages.shared import artifacts, history, params, predictions, tables
 from stages.shared.errors import run
-from stages.shared.files import reading, whole, write_json
+from stages.shared.files import reading, remove_all_but, whole, write_json
 from stages.shared.schema import Params, TextSource
 from stages.shared.text import shortened
 
@@ -129,6 +130,7 @@ def main() -> None:
     tables.write({name: by_variant(of) for name, of in found.items()})
     write_json(artifacts.DATA, data)
     write_json(artifacts.EVALUATION, evaluation)
+    remove_all_but(artifacts.TRAINING, settings.variants)
     for name, row in evaluation["gap"].items():
         print(f"{name}: {row['accuracy']:+.4f}")
 

@@ -3,6 +3,7 @@
 In:  data/models/ and data/sequences/test/.
 Out: data/predictions/test.parquet: variant, repeat (int16), row (int32, of the split),
      label (int8) and probability (float32, of label 1).
+     Models in data/models/ of variants that params.yaml no longer names are removed.
 Parameters: model, train.repeats, variants.
 
 All variants are scored in one process: importing TensorFlow takes longer. The network, and how its
@@ -15,7 +16,7 @@ from tqdm import tqdm
 from stages.predict.scoring import predict
 from stages.shared import artifacts, params, predictions
 from stages.shared.errors import run
-from stages.shared.files import reading
+from stages.shared.files import reading, remove_all_but
 
 
 def main() -> None:
@@ -33,6 +34,7 @@ def main() -> None:
                 bar.update()
             probabilities[name] = np.stack(rows)
     predictions.write(labels, probabilities)
+    remove_all_but(artifacts.MODELS, settings.variants)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import shutil
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -87,6 +87,19 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def remove_all_but(folder: Path, names: Iterable[str]) -> None:
+    """Remove the outputs in a folder that params.yaml no longer names, and say so.
+
+    A stage that depends on the whole folder calls this, or what an earlier params.yaml named would
+    be part of the folder's hash. An output is called by its name, with or without a suffix.
+    """
+    kept = {*names, ""}  # a hidden file has no name before its dot
+    for path in sorted(folder.glob("*")):
+        if path.name.partition(".")[0] not in kept:
+            remove(path)
+            print(f"{path}: removed, params.yaml does not name it any more")
 
 
 def create_array(path: Path, shape: tuple[int, ...], dtype: type) -> np.memmap:
