@@ -56,14 +56,15 @@ def doubts_of(run: pd.Series, variant: str, data: dict) -> list[str]:
     """List what keeps the gap of a run from being an answer, by what the run tells."""
     shares = {name: run.get(f"{name}.largest_share") for name in (REFERENCE, variant)}
     start = run[f"variants.{variant}.vectors"]
+    file = run.get(f"embed.{start}.vectors", start)
     share = run.get(f"{start}.share_of_tokens")
     counted: dict[str, Any] = (
         data if data["labels"] else {"labels": ["0", "1"], "test": [LEAST_TEXTS] * 2}
     )
     return doubts(
-        variant, start,
+        variant, file,
         {name: {"largest_share": 0 if pd.isna(s) else s} for name, s in shares.items()},
-        {} if pd.isna(share) else {start: {"share_of_tokens": share}},
+        {} if pd.isna(share) else {file: {"share_of_tokens": share}},
         counted | {"labels": [shown(label).replace(";", ",") for label in counted["labels"]]},
     )  # fmt: skip
 

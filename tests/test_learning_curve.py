@@ -166,6 +166,14 @@ def test_a_point_with_a_doubt_makes_no_winner(doubtful, said):
     assert lc.sentence("pretrained", table, SWEPT) == f"pretrained against learned: {said}"
 
 
+def test_a_doubt_names_the_file_in_which_a_key_of_embed_looks_words_up():
+    little = {"variants.pretrained.vectors": "joined", "joined.share_of_tokens": 0.1}
+    row = run("a", 100, **little, **{"embed.joined.vectors": "glove"})
+    assert lc.doubts_of(pd.Series(row), "pretrained", DATA) == [
+        "only 10.0 % of the train split's words have a vector in glove"
+    ]
+
+
 def test_why_no_winner_is_named_stands_under_the_table():
     doubtful = {"learned.largest_share": 0.99, "glove.share_of_tokens": 0.1}
     rows = [

@@ -240,6 +240,19 @@ def test_without_evidence_there_is_no_verdict_but_a_reason(settings, coverage, c
     assert "`pretrained` is 4.2 points of test accuracy above `learned` (95 % interval" in said
 
 
+def test_the_doubt_about_a_file_of_vectors_is_said_once_by_its_name(settings, coverage):
+    own = settings(
+        embed={"joined": {"vectors": "glove", "fitted": 50}},
+        variants={"both": {"vectors": "joined", "trainable": False}},
+    )
+    result = evaluation(pretrained=WON, finetuned=WON, both=WON)
+    little = coverage["glove"] | {"share_of_tokens": 0.194}
+    said = answer(own, result, {"glove": little, "joined": little}, DATA)
+    assert said.startswith(
+        "**No verdict:** only 19.4 % of the train split's words have a vector in glove."
+    )
+
+
 def test_a_label_said_almost_always_is_one_class_unless_it_is_almost_always_right(
     settings, coverage
 ):

@@ -42,9 +42,9 @@ def answer(settings: Params, evaluation: dict, coverage: dict, data: dict) -> st
     pretrained = [name for name in others if not start_of(settings, name).is_drawn]
     samples = f"{settings.train.samples:,} labelled texts"
     doubts = {}  # in order, each once
+    covered = by_file(settings, coverage)
     for name in pretrained or others:
-        vectors = settings.variants[name].vectors
-        found = evidence.doubts(name, vectors, evaluation, coverage, data)
+        found = evidence.doubts(name, start_of(settings, name).vectors, evaluation, covered, data)
         doubts |= dict.fromkeys(found)
     if not gaps:
         first = f"Only `{REFERENCE}` was trained, on {samples}, so there is nothing to compare."
@@ -68,6 +68,11 @@ def answer(settings: Params, evaluation: dict, coverage: dict, data: dict) -> st
 def start_of(settings: Params, name: str) -> Start:
     """What the embedding of a variant starts from."""
     return settings.embed[settings.variants[name].vectors]
+
+
+def by_file(settings: Params, coverage: dict) -> dict:
+    """Give the coverage of each file of vectors; keys of `embed` that read one file share it."""
+    return {settings.embed[key].vectors: of for key, of in coverage.items()}
 
 
 def quality(settings: Params, evaluation: dict, data: dict, graded: bool) -> str:

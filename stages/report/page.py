@@ -5,7 +5,7 @@ What words a text or a file of vectors holds is anybody's: `plain` makes it harm
 
 import pandas as pd
 
-from stages.report.answer import Gap, answer, equal_texts, sign, start_of, warnings
+from stages.report.answer import Gap, answer, by_file, equal_texts, sign, start_of, warnings
 from stages.report.figures import are_drawable
 from stages.report.markdown import picture, place, plain, share, shown, table
 from stages.shared.evidence import REFERENCE
@@ -253,9 +253,8 @@ def sources(settings: Params) -> list[dict[str, str]]:
 
 def vocabulary(settings: Params, coverage: dict) -> list[str]:
     """Tabulate how much of the text has a vector in each of the files."""
-    files = {settings.embed[name].vectors: of for name, of in coverage.items()}
     rows, missing = [], []
-    for name, of in files.items():
+    for name, of in by_file(settings, coverage).items():
         rows += [
             ("words of the train split", name, of["words"], of["words_with_vector"] / of["words"]),
             ("of these, kept", name, of["words_kept"], of["share_of_words_kept"]),

@@ -13,13 +13,16 @@ LEAST_TEXTS = 30  # of each class in the test split
 LEAST_OTHERS = 0.1  # of the texts outside the most frequent class; so many must be called so
 
 
-def doubts(variant: str, vectors: str, evaluation: dict, coverage: dict, data: dict) -> list[str]:
+def doubts(
+    variant: str, vectors: str | None, evaluation: dict, coverage: dict, data: dict
+) -> list[str]:
     """List what keeps the gap between a variant and the reference from being an answer.
 
-    `vectors` is what the variant starts from; evaluation, coverage and data as in metrics/.
+    `vectors` is the file of vectors in which the variant looks words up, None if it does not;
+    `coverage` has an entry for each file; evaluation and data as in metrics/.
     """
     found = []
-    covered = coverage.get(vectors)  # None: it looks no words up
+    covered = coverage.get(vectors)
     if covered and covered["share_of_tokens"] < LEAST_TOKENS:
         found.append(
             f"only {100 * covered['share_of_tokens']:.1f} % of the train split's words have a"
