@@ -21,7 +21,7 @@ def load(path: Path = PARAMS) -> Params:
     """Read and validate params.yaml; raises InputError: the key, its value and what is right."""
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader)
-        if old := [*renamed(content)]:
+        if old := renamed(content):
             raise InputError(f"{path} is that of an older version: {'; '.join(old)}")
         settings = Params.model_validate(content)
     except OSError as error:
@@ -35,23 +35,27 @@ def load(path: Path = PARAMS) -> Params:
     return settings
 
 
-def renamed(content: object) -> Iterator[str]:
+def renamed(content: object) -> list[str]:
     """Say what a file of an older version names otherwise: the old and the new key."""
+    found = []
     sections = content if isinstance(content, dict) else {}
     download, embed = (
         section if isinstance(section := sections.get(name), dict) else {}
         for name in ("download", "embed")
     )
     if "reviews" in download:
-        yield "download.reviews is download.texts now"
+        found.append("download.reviews is download.texts now")
     vectors = download.get("vectors")
     if isinstance(vectors, dict) and isinstance(vectors.get("source"), str):
-        yield "what is below download.vectors goes below download.vectors.glove"
+        found.append("what is below download.vectors goes below download.vectors.glove")
     if embed.get("glove") == {}:
-        yield "embed.glove is {vectors: glove}"
-    for name, start in (("domain", "{fitted: 50}"), ("adapted", "{vectors: glove, fitted: 50}")):
+        found.append("embed.glove is {vectors: glove}")
+    # Nothing but the rest of the file tells the old {dim: 50} here from a start drawn at random.
+    old = {"domain": "{fitted: 50}", "adapted": "{vectors: glove, fitted: 50}"} if found else {}
+    for name, start in old.items():
         if isinstance(of := embed.get(name), dict) and "dim" in of:
-            yield f"embed.{name} is {start.replace('50', str(of['dim']))}"
+            found.append(f"embed.{name} is {start.replace('50', str(of['dim']))}")
+    return found
 
 
 def conflicts(settings: Params) -> Iterator[str]:
