@@ -102,23 +102,37 @@ def conflicts(settings: Params) -> Iterator[str]:
 def describe(error: ValidationError) -> str:
     """Put the first violation of the schema in one line: key, value, and what is allowed."""
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the file"
+    keys, kind = follow(first["loc"])
+    key, value = ".".join(keys) or "the file", first["input"]
     match first["type"]:
         case "missing":
             return f"{key} is missing"
         case "extra_forbidden":
-            return f"{key} is not a parameter; known here: {', '.join(known_keys(first['loc']))}"
+            unknown = ".".join(map(str, first["loc"]))
+            return f"{unknown} is not a parameter; known here: {', '.join(kind.model_fields)}"
+        case "model_type":
+            known = ", ".join(kind.model_fields)
+            return f"{key} is {value!r}, but should have keys below it; known there: {known}"
+        case "dict_type":
+            return f"{key} is {value!r}, but should have names of your own below it"
         case _:
             requirement = first["msg"].removeprefix("Input should ").removeprefix("String should ")
-            return f"{key} is {first['input']!r}, but should {requirement}"
+            return f"{key} is {value!r}, but should {requirement}"
 
 
-def known_keys(location: tuple[str | int, ...]) -> list[str]:
-    """Name the keys that the schema has beside the one at `location`."""
-    section: Any = Params  # a section, a dict of sections, or what is no section
-    for part in location[:-1]:
-        if get_origin(section) is dict:
-            section = get_args(section)[1]
+def follow(location: tuple[str | int, ...]) -> tuple[list[str], Any]:
+    """Follow a location in params.yaml as far as the schema knows it: the keys, and what is there.
+
+    That is a section, a dict of sections, or the type of a value.
+    """
+    keys: list[str] = []
+    kind: Any = Params
+    for part in location:
+        if get_origin(kind) is dict:
+            kind = get_args(kind)[1]
+        elif isinstance(kind, type) and issubclass(kind, Section) and part in kind.model_fields:
+            kind = kind.model_fields[str(part)].annotation
         else:
-            section = section.model_fields[part].annotation
-    return list(section.model_fields) if issubclass(section, Section) else []
+            break
+        keys.append(str(part))
+    return keys, kind
