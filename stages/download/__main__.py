@@ -11,7 +11,7 @@ Parameters: download.texts or download.vectors.<name>.
 """
 
 from stages.shared import params
-from stages.shared.errors import command_line, run
+from stages.shared.errors import command_line, run, with_key
 
 
 def main() -> None:
@@ -26,7 +26,8 @@ def main() -> None:
     else:
         from stages.download.land_vectors import land_vectors
 
-        land_vectors(name, download.vectors[name])
+        with with_key(f"download.vectors.{name}"):
+            land_vectors(name, download.vectors[name])
 
 
 if __name__ == "__main__":

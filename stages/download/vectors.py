@@ -156,7 +156,7 @@ def choose_member(path: Path | str, dim: int | None, archive: zipfile.ZipFile) -
     if len({layout.dim for layout in right.values()}) != 1:
         raise InputError(
             f"{path} holds {listed(f'{short(name)} ({layouts[name].dim})' for name in layouts)}:"
-            " set dim to choose, below download.vectors"
+            " set dim to choose"
         )
     best = [name for name, layout in right.items() if not layout.binary] or list(right)
     if len(best) > 1:

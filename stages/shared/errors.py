@@ -8,7 +8,8 @@ import errno
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from stages.shared.text import shortened, without_secrets
 
@@ -24,6 +25,16 @@ OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPER
 
 class InputError(Exception):
     """Something the user can mend; the message says what was wrong, where, and what is right."""
+
+
+@contextmanager
+def with_key(key: str) -> Iterator[None]:
+    """Put a key of params.yaml before the message of an InputError, unless it is there already."""
+    try:
+        yield
+    except InputError as error:
+        said = str(error)
+        raise InputError(said if said.startswith(key) else f"{key}: {said}") from None
 
 
 def command_line(description: str) -> argparse.ArgumentParser:
