@@ -3,7 +3,7 @@
 In:  data/predictions/test.parquet; for the tables behind the report also the texts, their words,
      the matrices before and after training, and metrics/training/.
 Out: metrics/evaluation.json, and for plots history.csv, roc.csv and confusion.csv.
-     metrics/data.json: what was compared on, the texts of each label in each split.
+     metrics/data.json: what was compared on, the texts of each label in each split, and words.
      data/report/: what the report shows, a table each.
      Histories in metrics/training/ of variants that params.yaml no longer names are removed.
 Parameters: download.texts (its name), tokenize.num_words, variants.
@@ -65,6 +65,7 @@ def describe_data(
 ) -> dict[str, object]:
     """Say what a comparison is made on: name, labels, texts of each in each split, equal texts.
 
+    And how many words, and tokens of them, the train split has.
     Both arrays are (n_texts,) int8; what `download` counted is in the metadata of its table.
     """
     with reading(artifacts.TEXTS):
@@ -74,7 +75,10 @@ def describe_data(
     train, test = (count.tolist() for count in counts)
     name = shortened(source.name, LONGEST_NAME)
     data = {"name": name, "labels": names, "train": train, "test": test}
-    return data | json.loads(metadata[b"equal_texts"])
+    with reading(artifacts.VOCABULARY):
+        of_words = pq.read_table(artifacts.VOCABULARY)["count"]
+    sizes = {"words": len(of_words), "tokens": pc.sum(of_words).as_py()}
+    return data | json.loads(metadata[b"equal_texts"]) | sizes
 
 
 def by_variant(tables_of: dict[str, pd.DataFrame]) -> pd.DataFrame:

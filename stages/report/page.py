@@ -224,6 +224,10 @@ def origin(settings: Params, coverage: dict, data: dict) -> list[str]:
         ("of these, drawn to validate on", settings.train.validation_samples),
         *split_sizes("test", data),
     ]
+    if not coverage:  # else the table of each file of vectors has these
+        kept = min(data["words"], settings.tokenize.num_words - 1)
+        sizes += [("words of the train split", data["words"]), ("of these, kept", kept)]
+        sizes.append(("tokens of the train split", data["tokens"]))
     return [
         "## What it comes from",
         table(sources(settings), left=4),
