@@ -132,6 +132,9 @@ class TextSource(Source):
 
 
 class VectorSource(Source):
+    path: str | None = Field(
+        description="file or URL; null: what the package carries, or where the source is published"
+    )
     source: Literal["glove-package", "glove-text", "word2vec", "fasttext"] = Field(
         description="in which format the vectors are"
     )
