@@ -47,6 +47,15 @@ def test_only_runs_that_differ_in_what_was_swept_are_joined_and_others_are_named
     ]
 
 
+@pytest.mark.parametrize("name", ["train", "model", "embed", "variants", "seed"])
+def test_a_metric_under_the_name_of_a_section_parts_no_runs(name):
+    rows = [
+        run(str(n), n, **{f"{name}.share_of_tokens": n / 500, f"{name}.accuracy": n / 600})
+        for n in (100, 200)
+    ]
+    assert len(runs.groups(runs.collect(rows, [], SWEPT, PANELS), SWEPT, PANELS)) == 1
+
+
 def test_of_named_runs_no_other_joins_the_curve():
     rows = [run(name, n) for name, n in [("a", 100), ("b", 200), ("other", 400)]]
     [group] = runs.groups(runs.collect(rows, ["b", "a"], SWEPT, PANELS), SWEPT, PANELS)

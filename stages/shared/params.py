@@ -4,7 +4,7 @@ No output depends on what is here, so no stage lists it as a dependency: what a 
 `stages.shared.schema`, and DVC itself follows the values.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -120,7 +120,7 @@ def describe(error: ValidationError) -> str:
             return f"{key} is {value!r}, but should {requirement}"
 
 
-def follow(location: tuple[str | int, ...]) -> tuple[list[str], Any]:
+def follow(location: Sequence[str | int]) -> tuple[list[str], Any]:
     """Follow a location in params.yaml as far as the schema knows it: the keys, and what is there.
 
     That is a section, a dict of sections, or the type of a value.
