@@ -19,7 +19,7 @@ def main() -> None:
     parser = command_line(__doc__)
     parser.add_argument("vectors", nargs="?", choices=download.vectors, metavar="NAME")
     name = parser.parse_args().vectors
-    if name is None:  # each imports what it takes alone, since that is most of the time
+    if name is None:  # each imports only what it needs: importing takes most of the time
         from stages.download.land_texts import land_texts
 
         land_texts(download.texts)

@@ -52,7 +52,7 @@ class Builder:
     @cached_property
     def table(self) -> csr_array:
         """How often each text of the train split has each id, (n_texts, n_ids) float32."""
-        from stages.embed import lsa  # scikit-learn takes a second to import, and is seldom needed
+        from stages.embed import lsa  # importing scikit-learn takes a second; it is seldom needed
 
         with reading(artifacts.split("train")):
             sequences = np.load(artifacts.split("train") / "sequences.npy", mmap_mode="r")
@@ -96,7 +96,7 @@ def find_rows(words: pa.Array, vector_words: pa.Array) -> np.ndarray:
 
 
 def look_up(rows: np.ndarray, vectors: np.ndarray, num_words: int, n_ids: int) -> np.ndarray:
-    """Gather the vectors of the vocabulary, (n_ids, dim) float32; touches those rows alone."""
+    """Gather the vectors of the vocabulary, (n_ids, dim) float32; reads only their rows."""
     rows = rows[: num_words - 1]
     known = rows >= 0
     matrix = np.zeros((n_ids, vectors.shape[1]), dtype=np.float32)

@@ -15,7 +15,7 @@ from stages.shared.schema import Params
 PHASES = ("initial", "trained")
 TELLING, PICTURED = 6, 15  # words of each label
 MOVED, NEIGHBOURS = 10, 6
-LEAST_SHARE = 0.005  # of the texts: about rarer words, too little is known
+LEAST_SHARE = 0.005  # of the texts; too little is known about words that fewer texts have
 ROUNDING = 1e-6  # of a cosine in float32
 TEXTS_AT_A_TIME = 10_000
 
@@ -25,7 +25,7 @@ Matrices = dict[str, tuple[np.ndarray, np.ndarray]]
 def read_matrices(settings: Params, n_words: int) -> Matrices:
     """Read the first n_words rows of each variant's matrix, as repeat 0 started and as it ended.
 
-    A matrix has more where the vocabulary is smaller than tokenize.num_words.
+    A matrix has more rows if the vocabulary is smaller than tokenize.num_words.
     """
     matrices = {}
     for name in settings.variants:
@@ -75,7 +75,7 @@ def unit(matrix: np.ndarray) -> np.ndarray:
 
 
 def nearest(matrix: np.ndarray, ids: np.ndarray, names: np.ndarray) -> list[str]:
-    """Name the words of greatest cosine to each of `ids`, nearest first; none for a zero vector."""
+    """Name the words with the greatest cosine to each of `ids`, nearest first; zeros have none."""
     rows = unit(matrix)
     lists = []
     for own in ids:
@@ -105,7 +105,7 @@ def moved(matrices: Matrices, names: np.ndarray) -> dict[str, pd.DataFrame]:
     """Tabulate the words whose vectors turned most: word, distance, before, after.
 
     `distance` is 1 minus the cosine of the initial and the trained vector; a word that had no
-    vector did not turn. A variant none of whose vectors did is left out.
+    vector did not turn. A variant in which no vector turned is left out.
     """
     tables = {}
     for variant, (initial, trained) in matrices.items():

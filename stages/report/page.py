@@ -1,6 +1,6 @@
 """The page: the answer, and what lies under it, as one Markdown text.
 
-What words a text or a file of vectors holds is anybody's: `plain` makes it harmless.
+A text or a file of vectors may hold anything, also Markdown: `plain` makes it harmless.
 """
 
 import pandas as pd

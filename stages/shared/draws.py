@@ -10,7 +10,7 @@ INITIAL_LIMIT = 0.05  # of Keras' Embedding layer, which draws uniformly from -0
 def draw_matrix(num_words: int, dim: int, seed: int) -> np.ndarray:
     """Draw an embedding matrix, (num_words, dim) float32, as Keras' Embedding layer initializes.
 
-    Unlike there, row 0 is zero: it stands for padding, in every matrix of this project.
+    Unlike in Keras, row 0 is zero: in every matrix of this project it stands for padding.
     """
     matrix = np.random.default_rng(seed).random((num_words, dim), dtype=np.float32)
     matrix = (2 * matrix - 1) * np.float32(INITIAL_LIMIT)
@@ -23,8 +23,8 @@ def draw_rows(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw the rows to train on, (samples,) int, and to validate on, (validation_samples,) int.
 
-    They don't overlap; of one seed, a larger draw holds the smaller one, and as long as
-    validation_samples stays, every draw is validated on the same texts.
+    The two do not overlap. With the same seed, a larger draw contains the smaller one. As long as
+    validation_samples stays the same, so do the texts to validate on.
     """
     order = np.random.default_rng((seed, 0)).permutation(n_texts)
     return order[:samples], order[n_texts - validation_samples :]

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from stages.shared.text import shortened, without_secrets
 
-# How memory that ran out is told by the system, HDF5, zstd, the linker, threads and TensorFlow.
+# What the system, HDF5, zstd, the linker, threads and TensorFlow say when memory has run out.
 OF_MEMORY = re.compile(
     "cannot allocate memory|memory allocation failed|not enough memory|failed to map segment"
     "|can't start new thread|failed to launch worker thread|resource_?exhausted",

@@ -10,7 +10,7 @@ CONFIDENCE = 0.95  # of every interval
 LEAST_TOKENS = 0.2  # of the train split's tokens that must have a pretrained vector
 FEW_TOKENS = 0.8  # below which a warning is due: English text has 0.95 and more in GloVe
 LEAST_TEXTS = 30  # of each class in the test split
-LEAST_OTHERS = 0.1  # of the texts outside the most frequent class; so many must be called so
+LEAST_OTHERS = 0.1  # so many predictions for each text outside the most frequent class, at least
 
 
 def doubts(
@@ -44,8 +44,10 @@ def doubts(
 
 
 def says_one_class(largest_share: float, counts: list[int]) -> bool:
-    """Tell whether so large a share of all predictions says next to nothing of the other classes.
+    """Tell whether a variant gives nearly every text the same label.
 
-    `counts` are the texts of each class; of those outside the largest, LEAST_OTHERS must be named.
+    `largest_share` is the share of the label that it predicts most, `counts` are the texts of each
+    class. Its other predictions must be at least LEAST_OTHERS times as many as the texts outside
+    the most frequent class.
     """
     return 1 - largest_share < LEAST_OTHERS * (1 - max(counts) / sum(counts))

@@ -18,7 +18,7 @@ import numpy as np
 from stages.shared import integrity
 from stages.shared.errors import MEND, InputError, lacks_memory
 
-# What numpy, Arrow, archives and pickles say of content that is not what it should be.
+# What numpy, Arrow, archives and pickles raise if content is not what it should be.
 UNREADABLE = (
     OSError,
     ValueError,
@@ -29,7 +29,7 @@ UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-TO_REMOVE = 1 << 20  # bytes of memory, of which listing a folder alone takes 32 KiB
+TO_REMOVE = 1 << 20  # bytes of memory to remove files with; listing a folder takes 32 KiB
 
 
 @contextmanager
@@ -71,7 +71,7 @@ def whole(path: Path) -> Iterator[Path]:
             shutil.rmtree(path)
         partial.replace(path)
     finally:
-        del reserve  # removing takes memory too, and it may have run out
+        del reserve  # memory may have run out, and removing takes some too
         remove(partial)
 
 

@@ -59,9 +59,9 @@ def renamed(content: object) -> list[str]:
 
 
 def conflicts(settings: Params) -> Iterator[str]:
-    """Say what values, each of which could be right, can't be beside each other."""
+    """Say which values, each right by itself, do not go together."""
     download, embed = settings.download, settings.embed
-    if not download.vectors:  # a stage that DVC could not run then says less
+    if not download.vectors:  # without one, DVC's own message is less clear
         yield "download.vectors has no entry: keep one, even if no word is looked up"
     sources: dict[str, Source] = {"texts": download.texts}
     sources |= {f"vectors.{name}": source for name, source in download.vectors.items()}

@@ -30,7 +30,7 @@ from stages.train.loop import Loop
 from stages.train.network import build_model
 from stages.train.repeats import Variant, validation_samples
 
-# Repeats at once: what a scheduler allots, as OpenMP reads it, "2" or, for each level, "2,1".
+# Repeats at once: what a scheduler allots to OpenMP, "2", or "2,1" with a number for each level.
 AT_ONCE = int((os.environ.get("OMP_NUM_THREADS") or str(THREADS)).split(",")[0])
 
 
@@ -90,7 +90,7 @@ def main() -> None:
             for repeat, (weights, history) in zip(to_do, results, strict=True):
                 variant.model.set_weights(weights)
                 keep(variant.model, history, unfinished, name, repeat)
-        except InputError:  # of no use when it goes on
+        except InputError:  # the next training has other parameters
             remove(unfinished)
             raise
         finally:

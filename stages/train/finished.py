@@ -1,6 +1,6 @@
 """Finished repeats on disk: kept until all are, so that an interrupted training goes on from there.
 
-Of each, weights, history and then their SHA-256 are written, which say that it is finished.
+The weights and the history of a repeat are written, then their SHA-256: it is finished.
 """
 
 import hashlib
@@ -55,7 +55,7 @@ def sums_of(path: Path) -> str:
 
 
 def keep(model: Model, history: History, folder: Path, variant: str, repeat: int) -> None:
-    """Write weights and history of a finished repeat, then their sums: these say it is finished."""
+    """Write weights and history of a finished repeat, and then the sums that say so."""
     model.save_weights(folder / artifacts.weights(variant, repeat).name)
     rows = [{"repeat": repeat, "epoch": epoch, **row} for epoch, row in enumerate(history, 1)]
     path = folder / f"repeat_{repeat}.csv"
@@ -77,7 +77,7 @@ def gather(folder: Path, variant: str, repeats: int) -> None:
 
 
 def record_machine(variant: str) -> None:
-    """Write down what trained a variant, where no metric and no hash depends on it."""
+    """Record what trained a variant in a file on which no metric and no hash depends."""
     cpu_info = Path("/proc/cpuinfo")
     named = re.search("model name\\s*: (.*)", cpu_info.read_text()) if cpu_info.exists() else None
     record = {

@@ -16,7 +16,7 @@ from stages.shared.schema import Params
 from stages.train.batches import drop_words
 from stages.train.loop import History, Loop, Weights, initial_weights
 
-MOST_LOSS = 10 * math.log(2)  # nats a text after the last epoch; not to know gives log 2
+MOST_LOSS = 10 * math.log(2)  # nats a text after the last epoch; guessing gives log 2
 
 
 def learning_rates(rate: float, schedule: str, epochs: int) -> Iterator[float]:
@@ -28,7 +28,7 @@ def learning_rates(rate: float, schedule: str, epochs: int) -> Iterator[float]:
 def validation_samples(n_texts: int, samples: int, wanted: int) -> int:
     """Say how many texts are validated on: as many as wanted, or all that training leaves.
 
-    Raises InputError if the train split can't even give the samples to train on.
+    Raises InputError if the train split has fewer texts than the samples to train on.
     """
     if samples > n_texts:
         raise InputError(
@@ -41,7 +41,7 @@ def validation_samples(n_texts: int, samples: int, wanted: int) -> int:
 
 
 def has_diverged(loss: float, is_last: bool) -> bool:
-    """Tell by the loss of an epoch that training does not find to its aim any more."""
+    """Tell by the loss of an epoch whether training has diverged."""
     return not math.isfinite(loss) or (is_last and loss > MOST_LOSS)
 
 
