@@ -38,7 +38,7 @@ def is_valid(entries: list[str]) -> bool:
 def without(setting: list[str], given: list[str]) -> dict[str, list[str]]:
     """List what stays of a setting without each of its lines.
 
-    A line stays if it is given anyway, or if the rest is no setting without it.
+    A line is never left out if it is given anyway, or if the rest would not be valid without it.
     """
     left_out = {WHOLE: setting}
     for entry in setting:
@@ -65,7 +65,7 @@ def collect(
 ) -> pd.DataFrame:
     """One row for each finished experiment and variant: without, the axes, accuracy, std, change.
 
-    `change` is from the accuracy of the whole setting at the same point.
+    `change` is the accuracy minus that of the whole setting at the same point.
     """
     rows = []
     for run in finished:

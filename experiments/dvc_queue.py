@@ -38,9 +38,9 @@ def environment() -> dict[str, str]:
 
 @cache
 def ascii_cache() -> dict[str, str]:
-    """Name DVC's cache by ASCII characters alone: with others DVC can't set up what it queues.
+    """Give DVC's cache a path of ASCII characters: without, DVC can't set up what it queues.
 
-    Returns what to add to the environment. Workers go on with it, so nothing is removed.
+    Returns what to add to the environment. Workers go on using it, so it is never removed.
     """
     command = ["dvc", "cache", "dir"]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True)
@@ -60,7 +60,7 @@ def ascii_cache() -> dict[str, str]:
 def dvc(*arguments: str) -> str:
     """Run DVC; returns what it prints. Workers of the queue inherit the environment."""
     own = environment() | ascii_cache()
-    # The queue's workers keep what they were given to write to: the end of a pipe would be theirs.
+    # The queue's workers keep the output open: a pipe would not end before they do.
     with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
         status = subprocess.call(["dvc", *arguments], env=own, stdout=out, stderr=err)
         for file in (out, err):

@@ -47,7 +47,7 @@ from stages.shared.evidence import CONFIDENCE, LEAST_TEXTS, REFERENCE, doubts
 
 SIZE = "train.samples"
 FILE = "learning_curve.csv"
-UNKNOWN = 1e9  # where the interval of a gap ends of which nothing is known
+UNKNOWN = 1e9  # the end of an interval that may be anywhere
 LINE = 79  # columns of a terminal
 PANELS_A_ROW = 4
 
@@ -56,14 +56,15 @@ def doubts_of(run: pd.Series, variant: str, data: dict) -> list[str]:
     """List what keeps the gap of a run from being an answer, by what the run tells."""
     shares = {name: run.get(f"{name}.largest_share") for name in (REFERENCE, variant)}
     start = run[f"variants.{variant}.vectors"]
+    file = run.get(f"embed.{start}.vectors", start)
     share = run.get(f"{start}.share_of_tokens")
     counted: dict[str, Any] = (
         data if data["labels"] else {"labels": ["0", "1"], "test": [LEAST_TEXTS] * 2}
     )
     return doubts(
-        variant, start,
+        variant, file,
         {name: {"largest_share": 0 if pd.isna(s) else s} for name, s in shares.items()},
-        {} if pd.isna(share) else {start: {"share_of_tokens": share}},
+        {} if pd.isna(share) else {file: {"share_of_tokens": share}},
         counted | {"labels": [shown(label).replace(";", ",") for label in counted["labels"]]},
     )  # fmt: skip
 
@@ -118,7 +119,7 @@ def between(value: float, values: np.ndarray) -> str:
 
 
 def scale(x: np.ndarray) -> tuple:
-    """Give the function over which values stand evenly, and its inverse: log where there is one."""
+    """Give the scale of an axis and its inverse: logarithmic if all values are above zero."""
     return (np.log, np.exp) if (x > 0).all() else (np.asarray, np.asarray)
 
 
@@ -131,7 +132,7 @@ def zeros(x: np.ndarray, y: np.ndarray) -> list[float]:
 
 
 def trusted(table: pd.DataFrame) -> pd.DataFrame:
-    """Take from gaps that are no answer what they say: any gap would be possible there."""
+    """Replace the gaps that are in doubt: any gap is possible there."""
     doubtful = table["doubt"] != ""
     unknown = {"gap": np.nan, "gap_low": -UNKNOWN, "gap_high": UNKNOWN}
     return table.assign(**{c: table[c].mask(doubtful, value) for c, value in unknown.items()})
@@ -145,7 +146,7 @@ def crossings(table: pd.DataFrame, swept: str) -> list[float]:
 
 
 def regions(table: pd.DataFrame, swept: str) -> list[tuple[int, float, float]]:
-    """Cut the sizes to where a variant wins (1), `learned` does (-1), or neither surely (0).
+    """Cut the sizes into where a variant wins (1), `learned` does (-1), or neither surely (0).
 
     The interval of the gap is taken to run straight between points, over the logarithm of the
     size; a variant wins where all of it is above zero. So the region of a 0 around a crossing is
@@ -259,7 +260,7 @@ def draw(table: pd.DataFrame, swept: str, panels: list[str], title: str, path: P
 
 
 def draw_panel(axis: plt.Axes, part: pd.DataFrame, swept: str) -> None:
-    """Draw the lines of a panel; values that are no numbers stand in a row."""
+    """Draw the lines of a panel; values that are no numbers are evenly spaced."""
     values = part[swept].drop_duplicates().tolist()
     ordered = is_numeric(part[swept])
     numbers = values if ordered else range(len(values))

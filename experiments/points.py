@@ -178,8 +178,8 @@ def standard(base: list[str]) -> list[list[str]]:
 def plan(setting: list[str], given: list[str]) -> tuple[list[list[str]], int]:
     """List the points that can run, and count those that can't, which are named.
 
-    The standard grid is added where there is no setting and `given` neither names one of its
-    parameters nor has several values but of the data. Raises InputError if no point can run.
+    The standard grid is added unless there is a setting, or `given` names a parameter of the grid,
+    or has several values of one outside `download`. Raises InputError if no point can run.
     """
     own = expand(given)
     swept = [key for key in varying(own) if not key.startswith("download.")]

@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-# Ray's own default is to try a task that its memory monitor has killed for ever.
+# By default, Ray tries a task again for ever if its memory monitor has killed it.
 os.environ.setdefault("RAY_task_oom_retries", "3")
 import ray
 from dvc.config import Config
@@ -41,7 +41,7 @@ WAITS = (1, 2, 4, 8, 16, 30, 60, 60, 60, 60)  # seconds between attempts to push
 LOG_LINES = 12
 SECRET = "key|secret|token|password|credential|connection_string|header"  # options of a remote
 KILLED = r"exited with (-9|137)"  # what DVC says of a stage that the kernel took for its memory
-BAR = r"[^\r\n]*%\|[^\]\r\n]*\]?"  # tqdm's; what a killed stage was showing, DVC writes on after
+BAR = r"[^\r\n]*%\|[^\]\r\n]*\]?"  # of tqdm; DVC goes on in the line of a killed stage's bar
 # Read to its end, a pipe says that the process which holds the other end is gone.
 WATCH = 'exec 3<&0; { read -r _ <&3 || kill -KILL -- "-$0"; } >/dev/null 2>&1 &'
 
@@ -142,7 +142,7 @@ def workspace(source: Source, name: str) -> Iterator[Path]:
                 shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
         shutil.rmtree(point, ignore_errors=True)
         point.mkdir(exist_ok=True)
-        # One of its own for each attempt: those killed may write into theirs until all has ended.
+        # Each attempt has its own: what a killed one started may still write into the earlier one.
         path = Path(tempfile.mkdtemp(dir=point))
         git(folder, "clone", "--quiet", "--shared", str(origin), str(path))
         for option, value in zip(("user.name", "user.email"), source.identity, strict=True):
@@ -210,7 +210,7 @@ def run_shared(root: Path, commit: str, settings: list[str]) -> bool:
         dvc(root, "fetch")  # what the remote lacks is computed
         succeeded = dvc(root, "exp", "run", *dvc_queue.options(common), SHARED)
         git(root, "reset", "--hard", "--quiet")
-        # Where Git keeps none: of stages that don't need each other, DVC writes any one first.
+        # If Git does not keep it: DVC writes independent stages to it in any order.
         git(root, "clean", "--force", "--quiet", "--", "dvc.lock")
         if succeeded:
             done.touch()
@@ -346,7 +346,7 @@ def run(
         print(f"{node} ran", ", ".join(f"{stage} {n}" for stage, n in sorted(count.items())))
     for name, log in failed.items():
         print(f"{name} ({' '.join(missing[name])}) failed:\n{log}", file=sys.stderr)
-    remote, options = source.remote  # DVC takes a relative URL wrong if it looks at a revision
+    remote, options = source.remote  # for a revision, DVC resolves a relative URL wrongly
     config = {"core": {"remote": remote}, "remote": {remote: options}}
     names = [name for name in names if name not in failed]
     refs = [ref_of(commit, name) for name in names]

@@ -13,7 +13,7 @@ import dvc.api
 import numpy as np
 import pandas as pd
 
-from stages.shared import artifacts
+from stages.shared import artifacts, params
 from stages.shared.errors import InputError
 
 UNFINISHED = ("Queued", "Running", "Failed")
@@ -86,9 +86,14 @@ def name_of(run: pd.Series) -> str:
 
 
 def is_setting(column: str) -> bool:
-    """Tell whether a column is a parameter or an input, not a name, a metric or what was made."""
-    sections = ("seed", "download.", "tokenize.", "embed.", "model.", "train.", "variants.")
-    return column.startswith((*sections, *INPUTS))
+    """Tell whether a column is a parameter or an input, not a name, a metric or what was made.
+
+    A metric may begin like a parameter: a variant or a key of `embed` can be called `train`.
+    """
+    keys = column.split(".")
+    known, kind = params.follow(keys)
+    is_parameter = known == keys and not hasattr(kind, "model_fields")  # of a section, no value
+    return is_parameter or column.startswith(INPUTS)
 
 
 def is_numeric(values: pd.Series) -> bool:

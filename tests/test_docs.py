@@ -53,6 +53,11 @@ def test_the_page_of_parameters_is_that_of_the_schema():
     assert text_of("docs/parameters.md") == generate.page(), "python -m docs.generate writes it"
 
 
+def test_the_page_of_parameters_promises_a_folder_only_for_texts():
+    rows = [line for line in text_of("docs/parameters.md").splitlines() if ".path` |" in line]
+    assert [("vectors" in row, "folder" in row) for row in rows] == [(False, True), (True, False)]
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_says_what_it_is(page):
     known = {"sh", "sh skip", "console", "text", "yaml", "python"}

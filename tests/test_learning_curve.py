@@ -47,6 +47,15 @@ def test_only_runs_that_differ_in_what_was_swept_are_joined_and_others_are_named
     ]
 
 
+@pytest.mark.parametrize("name", ["train", "model", "embed", "variants", "seed"])
+def test_a_metric_under_the_name_of_a_section_parts_no_runs(name):
+    rows = [
+        run(str(n), n, **{f"{name}.share_of_tokens": n / 500, f"{name}.accuracy": n / 600})
+        for n in (100, 200)
+    ]
+    assert len(runs.groups(runs.collect(rows, [], SWEPT, PANELS), SWEPT, PANELS)) == 1
+
+
 def test_of_named_runs_no_other_joins_the_curve():
     rows = [run(name, n) for name, n in [("a", 100), ("b", 200), ("other", 400)]]
     [group] = runs.groups(runs.collect(rows, ["b", "a"], SWEPT, PANELS), SWEPT, PANELS)
@@ -164,6 +173,14 @@ def test_a_point_with_a_doubt_makes_no_winner(doubtful, said):
     table = gaps(gap, gap - 0.05, gap + 0.05)
     table.loc[doubtful, "doubt"] = "`learned` gives nearly every text the same label"
     assert lc.sentence("pretrained", table, SWEPT) == f"pretrained against learned: {said}"
+
+
+def test_a_doubt_names_the_file_in_which_a_key_of_embed_looks_words_up():
+    little = {"variants.pretrained.vectors": "joined", "joined.share_of_tokens": 0.1}
+    row = run("a", 100, **little, **{"embed.joined.vectors": "glove"})
+    assert lc.doubts_of(pd.Series(row), "pretrained", DATA) == [
+        "only 10.0 % of the train split's words have a vector in glove"
+    ]
 
 
 def test_why_no_winner_is_named_stands_under_the_table():

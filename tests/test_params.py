@@ -126,7 +126,18 @@ def test_the_default_parameters_are_valid(project):
         ("train.sampels", 200, "train.sampels is not a parameter; known here: samples,"),
         ("optimizer", "adam", "optimizer is not a parameter; known here: seed, download,"),
         ("model.head", "max", "model.head is 'max', but should be 'flatten', 'mean' or 'conv'"),
-        ("tokenize", None, "tokenize is None, but should be a valid dictionary"),
+        (
+            "tokenize",
+            None,
+            "tokenize is None, but should have keys below it; known there: num_words,",
+        ),
+        (
+            "embed.random",
+            50,
+            "embed.random is 50, but should have keys below it; known there: dim,",
+        ),
+        ("embed", ["random"], "embed is ['random'], but should have names of your own below it"),
+        ("download.texts.quote", 5, "download.texts.quote is 5, but should be a valid string"),
         ("embed.random", {}, "embed.random should be {dim: 50}, drawn at random, or"),
         ("variants.learned.vectors", "fasttext", "variants.learned.vectors is fasttext"),
         ("variants.learned.frozen", True, "known here: vectors, trainable"),
@@ -136,8 +147,6 @@ def test_the_default_parameters_are_valid(project):
         ("variants.learned.vectors", "x", "learned.vectors is x, but embed has only"),
         ("embed.both.vectors", "x", "embed.both.vectors is x, but download.vectors has only glove"),
         ("embed.both.dim", 3, "embed.both should be {dim: 50}, drawn at random, or"),
-        ("embed.domain", {"dim": 50}, "embed.domain is {fitted: 50}"),
-        ("embed.adapted", {"dim": 3}, "embed.adapted is {vectors: glove, fitted: 3}"),
         ("download.vectors", {}, "download.vectors has no entry: keep one"),
         ("download.reviews", {}, "older version: download.reviews is download.texts now"),
         ("tokenize.num_bigrams", 10, "but model.head flatten reads words in order"),
@@ -202,16 +211,26 @@ def test_a_url_is_told_from_a_path(path, is_url):
     assert source.is_url is is_url
 
 
+@pytest.mark.parametrize("name", ["domain", "adapted"])
+def test_a_start_drawn_at_random_may_have_a_name_that_meant_another_before(edited, name):
+    assert edited(f"embed.{name}", {"dim": 50}).embed[name].is_drawn
+
+
 def test_what_an_older_file_names_otherwise_is_told_all_at_once(tmp_path):
     path = tmp_path / "params.yaml"
     content = default()
     content["download"] = {"reviews": content["download"]["texts"], "vectors": {"source": "x"}}
-    content["embed"] = {"random": {"dim": 50}, "glove": {}, "domain": {"dim": 20}}
+    content["embed"] = {
+        "random": {"dim": 50},
+        "glove": {},
+        "domain": {"dim": 20},
+        "adapted": {"dim": 3},
+    }
     path.write_text(yaml.safe_dump(content))
     with pytest.raises(InputError) as error:
         params.load(path)
     assert str(error.value) == (
         f"{path} is that of an older version: download.reviews is download.texts now; what is below"
         " download.vectors goes below download.vectors.glove; embed.glove is {vectors: glove};"
-        " embed.domain is {fitted: 20}"
+        " embed.domain is {fitted: 20}; embed.adapted is {vectors: glove, fitted: 3}"
     )

@@ -138,6 +138,30 @@ def test_a_clone_that_is_given_the_cache_has_nothing_to_do(reproduced, run, tmp_
     assert "Data and pipelines are up to date" in run(tmp_path / "clone", "dvc", "repro").stdout
 
 
+def test_what_params_yaml_no_longer_names_is_removed_and_a_clone_has_nothing_to_do(copy, run):
+    params = (copy / "params.yaml").read_text()
+    glove = yaml.safe_load(params)["download"]["vectors"]["glove"]
+    edit_params(copy, download__vectors__other=glove)
+    run(copy, "dvc", "repro", "embed")
+    assert (copy / "data/raw/vectors/other/words.txt").exists()
+    (copy / "params.yaml").write_text(params)
+    (copy / "data/raw/vectors/words.txt").write_text("of an older version\n")
+    variants = yaml.safe_load(params)["variants"]
+    edit_params(copy, variants={name: variants[name] for name in ("learned", "pretrained")})
+    said = run(copy, "dvc", "repro").stdout.splitlines()
+    for path in ("data/raw/vectors/other", "data/raw/vectors/words.txt", "data/models/finetuned",
+                 "metrics/training/finetuned.csv"):  # fmt: skip
+        assert not (copy / path).exists()
+        assert said.count(f"{path}: removed, params.yaml does not name it any more") == 1
+    assert {path.name for path in (copy / "data/models").iterdir()} == {"learned", "pretrained"}
+    run(copy, "git", "commit", "--quiet", "--all", "--message", "Compare two variants")
+    run(copy.parent, "git", "clone", "--quiet", str(copy), "clone")
+    clone = copy.parent / "clone"
+    run(clone, "dvc", "cache", "dir", "--local", str(copy / ".dvc/cache"))
+    run(clone, "dvc", "checkout")
+    assert "Data and pipelines are up to date" in run(clone, "dvc", "repro").stdout
+
+
 def test_too_many_samples_stop_the_stage_with_one_line(copy, run):
     edit_params(copy, train__samples=300)
     done = run(copy, "python", "-m", "stages.train", "learned", check=False)

@@ -16,7 +16,7 @@ from stages.shared.schema import Params
 
 DATA = {
     "name": "mine.csv", "labels": ["ham", "spam"], "train": [9_000, 11_000], "test": [2_800, 2_200],
-    "test_in_train": 12, "two_labels": 1,
+    "test_in_train": 12, "two_labels": 1, "words": 7_000, "tokens": 90_000,
 }  # fmt: skip
 HOSTILE = (
     "<br /><script>alert(1)</script> ![x](http://evil.example/x.png) [y](javascript:z) `a` | *b* "
@@ -240,6 +240,19 @@ def test_without_evidence_there_is_no_verdict_but_a_reason(settings, coverage, c
     assert "`pretrained` is 4.2 points of test accuracy above `learned` (95 % interval" in said
 
 
+def test_the_doubt_about_a_file_of_vectors_is_said_once_by_its_name(settings, coverage):
+    own = settings(
+        embed={"joined": {"vectors": "glove", "fitted": 50}},
+        variants={"both": {"vectors": "joined", "trainable": False}},
+    )
+    result = evaluation(pretrained=WON, finetuned=WON, both=WON)
+    little = coverage["glove"] | {"share_of_tokens": 0.194}
+    said = answer(own, result, {"glove": little, "joined": little}, DATA)
+    assert said.startswith(
+        "**No verdict:** only 19.4 % of the train split's words have a vector in glove."
+    )
+
+
 def test_a_label_said_almost_always_is_one_class_unless_it_is_almost_always_right(
     settings, coverage
 ):
@@ -266,6 +279,16 @@ def test_equal_texts_are_told_and_warned_of_where_they_are_many(page, settings, 
     text = markdown(own, RESULT, other, DATA, {})
     assert r"**Warning:** `glove`: only 62.0 % of \<the words>" in text
     assert "**Warning:** `fasttext`: few" in text
+
+
+def test_without_vectors_the_page_still_says_how_many_words_and_tokens_there_are(settings, page):
+    assert page().count("| tokens of the train split |") == 1  # beside those with a vector
+    for num_words, kept in ((5000, "4,999"), (10_000, "7,000")):
+        own = settings(tokenize={"num_words": num_words}, variants={})
+        text = markdown(own, RESULT, {}, DATA, {})
+        assert "| words of the train split | 7,000 |" in text
+        assert f"| of these, kept | {kept} |" in text
+        assert "| tokens of the train split | 90,000 |" in text
 
 
 def test_the_terminal_gets_what_stands_above_the_sections_in_80_columns(settings, coverage):

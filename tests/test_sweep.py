@@ -180,7 +180,7 @@ def test_points_that_cant_run_are_named_and_left_out(here, capsys, given, n_poin
         ("download.texts.path=no[where", "can't be read: put the value into quotes of its own"),
         ("download.texts.path=nowhere", "there is no nowhere"),
         ("seed=${x}", "Interpolation key 'x' not found"),
-        ("train=3", "train is 3, but should be a valid dictionary"),
+        ("train=3", "train is 3, but should have keys below it; known there: samples,"),
     ],
 )
 def test_where_no_point_can_run_one_line_says_why(here, given, said):

@@ -166,14 +166,15 @@ def test_words_and_pairs_are_those_of_the_train_split(root, vocabulary, sequence
     assert (sequences("test")[:, MAXLEN:] > 0).any()  # else nothing was tested
 
 
-def test_labels_and_counts_are_the_users(root, split):
+def test_labels_and_counts_are_the_users(root, split, vocabulary):
     for name in ("train", "test"):
         labels = np.load(root / f"data/sequences/{name}/labels.npy")
         np.testing.assert_array_equal(labels, split(name)[1])
+    tokens = [word for text in split("train")[0] for word in text_to_word_sequence(text)]
     data = json.loads((root / "metrics/data.json").read_text())
     assert data == {
         "name": "texts.csv", "labels": LABELS, "train": [70, 60], "test": [34, 45],
-        "test_in_train": 0, "two_labels": 0,
+        "test_in_train": 0, "two_labels": 0, "words": len(vocabulary), "tokens": len(tokens),
     }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ Parameters: download.texts or download.vectors.<name>.
 """
 
 from stages.shared import params
-from stages.shared.errors import command_line, run
+from stages.shared.errors import command_line, run, with_key
 
 
 def main() -> None:
@@ -19,14 +19,15 @@ def main() -> None:
     parser = command_line(__doc__)
     parser.add_argument("vectors", nargs="?", choices=download.vectors, metavar="NAME")
     name = parser.parse_args().vectors
-    if name is None:  # each imports what it takes alone, since that is most of the time
+    if name is None:  # each imports only what it needs: importing takes most of the time
         from stages.download.land_texts import land_texts
 
         land_texts(download.texts)
     else:
         from stages.download.land_vectors import land_vectors
 
-        land_vectors(name, download.vectors[name])
+        with with_key(f"download.vectors.{name}"):
+            land_vectors(name, download.vectors[name])
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Text with separators, such as CSV and TSV: how it is written is found out from its content.
 
-Every dialect that the content may be in is tried, with Python's csv. A reading stands if the header
-has the columns asked for, every row is as wide as the header, and every quote mark that opens a
-field closes one. Where several stand and differ, and it isn't evident that the marks are around
-fields, the user has to say which it is.
+Every dialect that the content may be in is tried, with Python's csv. A reading is possible if the
+header has the columns asked for, every row is as wide as the header, and every quote mark that
+opens a field is closed. If several are possible and differ, and it isn't evident that the marks are
+around fields, the user has to say which dialect it is.
 """
 
 import csv
@@ -25,12 +25,12 @@ QUOTES = ('"', "", "'")
 ESCAPES = ("", "\\")
 LOOK_AT = 100  # rows, to tell whether the first is one of them
 LONGEST_NAME, MOST_NAMES = 30, 5  # of columns, in a message
-STAND_IN = "\U0010fffd"  # of private use
+STAND_IN = "\U0010fffd"  # a character for private use, which no text should have
 csv.field_size_limit(2**31 - 1)  # it is 131,072 characters, where a text may be longer
 
 
 class Dialect(NamedTuple):
-    """How fields are told apart; a quote or an escape of "" is none."""
+    """How fields are told apart; "" as quote or escape means that there is none."""
 
     separator: str
     quote: str
@@ -112,9 +112,9 @@ def dialects(source: TextSource, content: bytes) -> list[Dialect]:
 
 
 def with_odd_escapes_doubled(content: bytes, dialect: Dialect, is_given: bool) -> bytes | None:
-    r"""Double each escape before what needs none, such as `\_`: R and Spark mean itself by it.
+    r"""Double each escape before what needs none, as in `\_`: R and Spark mean a backslash by it.
 
-    None if the user doesn't say that there are escapes and the content speaks against it.
+    None if the user doesn't say that there are escapes, and the content looks as if there are none.
     """
     if not dialect.escape:
         return content
@@ -141,7 +141,7 @@ def line_end(content: bytes) -> str:
 def with_lone_ends_replaced(content: bytes, dialect: Dialect) -> tuple[bytes, str]:
     r"""Replace each \r, or \n, that isn't how the first line ends; also returns what it was.
 
-    Where there are no quotes it is a field's, but Python's csv would end the row there.
+    Without quotes it belongs to a field, but Python's csv would end the row there.
     """
     if dialect.quote or STAND_IN.encode() in content:
         return content, ""
@@ -272,10 +272,10 @@ def chosen(
 
 
 def are_around(mark: str, values: list[str], is_quoted: bool) -> bool:
-    """Tell whether quote marks in a column that was read as if there were none are around fields.
+    """Tell whether the quote marks in a column, which was read without any, are around its fields.
 
-    They are if all values stand in them, or one does that holds more of them, doubled or escaped.
-    If the table can't be read with them, half the values are enough to say that it is broken.
+    They are if all values stand in them, or if one does that holds more of them, doubled or
+    escaped. If the table can't be read with quotes, half the values show that it is broken.
     """
     around = [text for text in values if len(text) > 1 and text[0] == mark == text[-1]]
     worded = {text for text in around if re.search(r"\w", text)}
@@ -288,7 +288,7 @@ def are_around(mark: str, values: list[str], is_quoted: bool) -> bool:
 
 
 def first_difference(one: Reading, other: Reading) -> int:
-    """The line of the first row that two readings give otherwise."""
+    """The line of the first row in which two readings differ."""
     rows, others = (zip(*r.columns.values(), strict=True) for r in (one, other))
     found = (line for line, a, b in zip(one.lines, rows, others, strict=False) if a != b)
     return next(found, max(one.lines + other.lines))

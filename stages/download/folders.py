@@ -19,7 +19,7 @@ LAYOUT = "<label>/*.txt, or train/<label>/*.txt and test/<label>/*.txt"
 def folder(path: Path, source: TextSource) -> pa.Table:
     """Read text files: <label>/*.txt, in train/ and test/ where these are.
 
-    What is hidden, macOS' copies of attributes among it, is no text; other files are counted.
+    Hidden files, such as macOS' copies of attributes, are ignored; other files are counted.
     """
     if not path.is_dir():
         raise InputError(f"download.texts.path: {path} is not a folder")

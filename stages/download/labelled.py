@@ -122,7 +122,7 @@ def label_numbers(path: Path, source: TextSource, labels: list) -> tuple[list[st
     """Number the labels: their two names in order, and (n_texts,) int8."""
     if not all(isinstance(value, Hashable) for value in labels):
         raise InputError(f"{path}, download.texts.label: {MULTI_LABEL}")
-    # Of True and 1, which are equal in Python, each is a spelling.
+    # True and 1 are equal in Python, but here they are two spellings.
     written = Counter((type(value), value) for value in labels)
     key_of = {spelt: key for spelt in written if (key := canonical(spelt[1])) is not None}
     n_missing = sum(n for spelt, n in written.items() if spelt not in key_of)
@@ -180,8 +180,9 @@ def name_labels(
 def split_names(path: Path, splits: Sequence[str | None]) -> np.ndarray:
     """Name each text's split train or test, (n_texts,) str; a validation split is one of them.
 
-    Beside a test split it is trained on, as `train` draws its own to validate on; else it is the
-    test split. Both are said. Raises InputError for other names, and without two splits.
+    If there is a test split, the validation split joins the train split, as `train` draws its own
+    texts to validate on. If not, it is the test split. A line says which. Raises InputError for
+    other names, and if there are not two splits.
     """
     written = Counter(name or "" for name in splits)
     folded = {name: SPLITS.get(name.strip().lower()) for name in written}
@@ -215,8 +216,8 @@ def hold_out(
 ) -> np.ndarray:
     """Draw the test split, (n_texts,) bool: whole groups until test_fraction is reached.
 
-    Without `groups` each text is one of its own. Groups that share a text are one. It is drawn
-    again, a few times, if a split lacks one of the labels, 0 or 1.
+    Without `groups` each text is a group of its own. Groups that share a text are joined. It is
+    drawn again, up to MOST_DRAWS times, if a split lacks one of the labels, 0 or 1.
     """
     n_texts = len(texts)
     of_each = np.arange(n_texts) if groups is None else [str(group) for group in groups]

@@ -81,7 +81,7 @@ def below_header(path: Path | str, n_words: int, dim: int, n_before: int, rest: 
     n_numbers = [count_numbers(split_row(line)) for _, line in numbered]
     if max(n_numbers) < dim and looks_binary(rest, dim):
         return Layout(n_words, dim, n_before, b"", binary=True)
-    if min(n_numbers) > dim:  # a word may end in a number, but not each
+    if min(n_numbers) > dim:  # a word may end in a number, but not every word does
         raise InputError(
             f"{path}, line {numbered[0][0]}: {n_numbers[0]} numbers after the word,"
             f" but its header says {dim}"
@@ -90,7 +90,7 @@ def below_header(path: Path | str, n_words: int, dim: int, n_before: int, rest: 
 
 
 def fault_of_first(line: bytes, fields: list[bytes], dim: int) -> str | None:
-    """Say why a line that is to show the number of dimensions doesn't, if so."""
+    """Say why the first line does not show the number of dimensions, if it does not."""
     word = fields[1 : len(fields) - dim]  # what more it has than its first field
     if any(map(NUMBER.fullmatch, word)) or (word and is_comma_decimal(word[0])):
         return not_a_number(next(field for field in word if not NUMBER.fullmatch(field)))

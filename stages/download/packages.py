@@ -33,6 +33,6 @@ def cores() -> int:
 
 
 def check_expansion(path: Path, n_bytes: int) -> None:
-    """Raise InputError if a file that holds so many bytes is out to fill memory or disk."""
+    """Raise InputError if a file unpacks to so many bytes that it may fill memory or disk."""
     if n_bytes > SMALL + MOST_EXPANSION * path.stat().st_size:
         raise InputError(f"{path} holds more than {MOST_EXPANSION} times its size")

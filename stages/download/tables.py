@@ -72,7 +72,7 @@ def table(path: Path, source: TextSource) -> pa.Table:
 def read_columns(
     path: Path, suffix: str, content: bytes, source: TextSource, names: dict[str, str]
 ) -> tuple[Columns, str]:
-    """Read the columns asked for, and say what is to be said of how."""
+    """Read the columns asked for; the text is what the user is told of how they were read."""
     if suffix == ".parquet":
         return from_parquet(path, content, source, names), ""
     content = as_utf8(path, content, source.encoding)
@@ -93,7 +93,7 @@ def read_columns(
 
 
 def unpacked(path: Path) -> tuple[str, bytes]:
-    """Read a file whole, out of what compresses it; the first of the two is its suffix."""
+    """Read a whole file, unpacked if it is compressed: returns its suffix and its content."""
     outer = path.suffix.lower()
     if outer == ".zip":
         with zipfile.ZipFile(path) as archive:
@@ -111,7 +111,7 @@ def unpacked(path: Path) -> tuple[str, bytes]:
 
 
 def read_all(path: Path, file: IO[bytes] | io.BufferedIOBase) -> bytes:
-    """Read to the end, as far as it is no more than a file like `path` should hold."""
+    """Read to the end; raises InputError if that is more than a file like `path` should hold."""
     content = bytearray()
     while block := file.read(BLOCK_BYTES):
         content += block
@@ -120,7 +120,7 @@ def read_all(path: Path, file: IO[bytes] | io.BufferedIOBase) -> bytes:
 
 
 def table_member(path: Path, archive: zipfile.ZipFile) -> str:
-    """Choose the one table of a zip, beside hidden files, what macOS adds, and a readme."""
+    """Choose the one table of a zip; hidden files, what macOS adds and a readme are no tables."""
     tables = [
         name
         for name in archive.namelist()
@@ -138,7 +138,7 @@ def table_member(path: Path, archive: zipfile.ZipFile) -> str:
 
 
 def as_utf8(path: Path, content: bytes, encoding: str | None) -> bytes:
-    """Encode as UTF-8, without a mark, what is written as the user or its own mark says."""
+    """Encode as UTF-8, without a mark, from the encoding that the user or its own mark names."""
     marks = (name for mark, name in BYTE_ORDER_MARKS.items() if content.startswith(mark))
     found = next(marks, "utf-8")
     if encoding is None and found == "utf-8" and b"\0" in content[:2]:
@@ -151,7 +151,7 @@ def as_utf8(path: Path, content: bytes, encoding: str | None) -> bytes:
 
 
 def decoded(path: Path, content: bytes, encoding: str | None, otherwise: str = "utf-8") -> str:
-    """Decode what must be in `encoding`, or else in another, where U+FFFD replaces what isn't."""
+    """Decode by `encoding`, which must fit; if it is None by another, with U+FFFD for the rest."""
     try:
         return content.decode(encoding or otherwise, "strict" if encoding else "replace")
     except UnicodeError as error:
@@ -231,7 +231,7 @@ def is_one_of(kind: pa.DataType, names: tuple[str, ...]) -> bool:
 
 
 def plain(key: str, value: object) -> object:
-    """Make a value a str, but a label; a text that is missing is empty, and what else is, None."""
+    """Make a value a str, unless it is a label. A missing text is empty, all else missing None."""
     if value is None or value != value:
         return "" if key == "text" else None
     if isinstance(value, str):

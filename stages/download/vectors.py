@@ -41,7 +41,7 @@ COMPRESSED: dict[bytes, Callable[[Path], io.BufferedIOBase]] = {
     rb"BZh[1-9]1AY&SY": bz2.open,
     rb"\xfd7zXZ\0": lzma.open,
 }
-# What zips hold beside vectors: macOS' copies of attributes, hidden files, and words about them.
+# What zips hold beside vectors: macOS' copies of attributes, hidden files, readmes, licences.
 ASIDE = re.compile(
     r"(^|[/\\])(\.|__MACOSX[/\\]|(readme|licen[cs]e|copying|notice|changelog)[^/\\]*$)",
     re.IGNORECASE,
@@ -134,7 +134,8 @@ def open_vectors(
 def choose_member(path: Path | str, dim: int | None, archive: zipfile.ZipFile) -> str:
     """Choose the member of a zip that holds the vectors, of `dim` dimensions if that is given.
 
-    Where names don't tell, the first bytes of the members do; of text and binary, it is the text.
+    If the names don't tell, the first bytes of the members do. If vectors are there both as text
+    and in binary, it is the text.
     Raises InputError if no member holds vectors, or several do.
     """
     members = [m for m in archive.infolist() if m.file_size and not ASIDE.search(m.filename)]
@@ -156,7 +157,7 @@ def choose_member(path: Path | str, dim: int | None, archive: zipfile.ZipFile) -
     if len({layout.dim for layout in right.values()}) != 1:
         raise InputError(
             f"{path} holds {listed(f'{short(name)} ({layouts[name].dim})' for name in layouts)}:"
-            " set dim to choose, below download.vectors"
+            " set dim to choose"
         )
     best = [name for name, layout in right.items() if not layout.binary] or list(right)
     if len(best) > 1:
@@ -207,7 +208,7 @@ def listed(names: Iterable[str]) -> str:
 
 
 def blocks(path: Path | str, file: BinaryIO, layout: Layout) -> Iterator[Block]:
-    """Yield the vectors of a file that is written so."""
+    """Yield the vectors of a file with this layout."""
     for _ in range(layout.n_before):
         file.readline()
     if not layout.binary:
@@ -316,7 +317,7 @@ def parse_lines(path: Path | str, layout: Layout, number: int, block: bytes) -> 
 def fault_of_row(fields: list[bytes], values: list[bytes], layout: Layout) -> str | None:
     """Say what is wrong with a row, if something is.
 
-    Of more numbers than a header says, the first end the word, as in `windows 10`.
+    If there are more numbers than a header says, the first belong to the word, as in `windows 10`.
     """
     said = "its header says" if layout.n_words else "line 1 has"
     if len(fields) <= layout.dim:

@@ -14,12 +14,12 @@ import numpy as np
 
 from stages.shared.errors import InputError
 
-# Between these lie the numbers of vectors, but for zero. A number made of text seldom does; one
-# that ends in the blank after a word is near 1e-19.
+# The numbers of vectors lie between these, or are zero. Text that is read as a number seldom lies
+# there; if its last byte is the blank after a word, it is near 1e-19.
 SMALLEST, LARGEST = 1e-7, 1e5
 TELLING = 1e-3  # each vector has a greater number; digits and blanks read as numbers have none
 LONGEST_WORD = 1000  # bytes in which the blank that ends a word is sought
-MOST_FAULTS = 2  # where the right blank was found: the word and the next may be odd
+MOST_FAULTS = 2  # of the right blank: its word and the next may look odd
 MOST_AT_ONCE = 256  # words that are checked together
 NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 
@@ -114,7 +114,7 @@ def by_first_blank(
 
 
 def count_sound(data: bytes, spans: list[Span], dim: int) -> int:
-    """Count the words before the first that may not have been read from its place."""
+    """Count the words before the first that may have been read from a wrong place."""
     wrong = ~plausible(gather(data, spans, dim)).all(axis=1)
     first = int(wrong.argmax()) if wrong.any() else len(spans)
     words = [data[start:blank] for start, blank in spans]
@@ -140,10 +140,10 @@ def lacks_line_feed(data: bytes, start: int, end: int) -> bool:
 
 
 def settle(data: bytes, start: int, n_bytes: int, number: int) -> Span:
-    """Find the blank that ends the word at `start`: after it, all is most plausible.
+    """Find the blank that ends the word at `start`: the one after which all is most plausible.
 
-    Where none is, the first one is taken, if the numbers after it are only small. Raises
-    WrongWordError.
+    If it is plausible after none, the first is taken, unless the numbers after it are too large.
+    Raises WrongWordError.
     """
     first = data.find(b" ", start)
     blanks = [first]
@@ -178,7 +178,7 @@ def count_faults(data: bytes, start: int, blank: int, n_bytes: int) -> int:
 
 
 def decode(data: bytes, spans: list[Span]) -> list[str]:
-    """Decode words; for what is not UTF-8 stands U+FFFD, and a blank for a line feed."""
+    """Decode words, with U+FFFD for what is not UTF-8 and a blank for a line feed."""
     return [data[start:end].replace(b"\n", b" ").decode("utf-8", "replace") for start, end in spans]
 
 

@@ -6,7 +6,8 @@ Out: data/embeddings/<key>.npy, (num_words + num_bigrams, dim) float32: row 0 is
      document frequency of each id.
      metrics/coverage.json: of each key that looks words up, which share of the vocabulary, and of
      the tokens, has a vector, and `warnings`: sentences about too small a share.
-Parameters: embed, tokenize.num_words, tokenize.num_bigrams, seed.
+     Vectors in data/raw/vectors/ that params.yaml no longer names are removed.
+Parameters: embed, tokenize.num_words, tokenize.num_bigrams, seed, download.vectors (its names).
 """
 
 import stages.shared.blas  # noqa: F401  before numpy
@@ -17,7 +18,7 @@ import pyarrow.parquet as pq
 from stages.embed.matrices import Builder
 from stages.shared import artifacts, params
 from stages.shared.errors import run
-from stages.shared.files import reading, whole, write_json
+from stages.shared.files import reading, remove_all_but, whole, write_json
 
 
 def main() -> None:
@@ -36,6 +37,7 @@ def main() -> None:
             if start.vectors:
                 covered[name] = builder.coverage(start)
     write_json(artifacts.COVERAGE, covered)
+    remove_all_but(artifacts.VECTORS, settings.download.vectors)
     for name, of in covered.items():
         print(
             f"{name}: {of['words_kept_with_vector']:,} of the {of['words_kept']:,} words kept have"

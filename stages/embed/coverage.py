@@ -1,4 +1,4 @@
-"""How much of the train split's text has a vector, and what may be wrong where that is little."""
+"""How much of the train split's text has a vector, and what may be wrong if that is little."""
 
 import numpy as np
 import pyarrow as pa
@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 from stages.shared.evidence import FEW_TOKENS, LEAST_TOKENS
 
 MISSING_SHOWN = 20  # of the most frequent words without a vector
-MOST_WORDS = 0.5  # of the vectors, from which on something is said of them
+MOST_WORDS = 0.5  # of the vectors' words; if more look odd, a warning says so
 
 
 def coverage(
@@ -15,7 +15,7 @@ def coverage(
 ) -> dict:
     """Count what has a vector, in the whole vocabulary and in the num_words - 1 words kept.
 
-    words, counts and rows, each word's row among the vectors or -1, are (n_words,).
+    words, counts and rows are (n_words,); a row is a word's place among the vectors, or -1.
     """
     known = rows >= 0
     kept = slice(num_words - 1)
@@ -35,9 +35,9 @@ def coverage(
 
 
 def warnings(share_of_tokens: float, vector_words: pa.Array) -> list[str]:
-    """Say where too few of the text's words have a vector, and what shows why.
+    """Warn if too few of the text's words have a vector, and say what may be the reason.
 
-    Tokens are in lower case and hold no underscore.
+    The text's tokens are in lower case and have no underscore, so such vectors match nothing.
     """
     if share_of_tokens >= FEW_TOKENS:
         return []

@@ -39,7 +39,7 @@ def fit_vectors(counts: csr_array, dim: int, seed: int) -> np.ndarray:
 def centred(vectors: np.ndarray, counts: csr_array) -> np.ndarray:
     """Subtract the mean over all tokens, and scale the texts' means to a mean square norm of 1.
 
-    vectors (n_ids, dim) float32; what is zero, padding and what has no vector, stays so.
+    vectors (n_ids, dim) float32; rows of zeros stay: padding, and words without a vector.
     """
     known = np.any(vectors, axis=1)
     totals = counts.sum(axis=0) * known
@@ -50,5 +50,5 @@ def centred(vectors: np.ndarray, counts: csr_array) -> np.ndarray:
 
 
 def beside(pretrained: np.ndarray, domain: np.ndarray) -> np.ndarray:
-    """Join centred matrices (n_ids, any) to one; the pretrained gets PRETRAINED_SHARE of a norm."""
+    """Put centred matrices (n_ids, any) beside each other, the first scaled by PRETRAINED_SHARE."""
     return np.hstack([np.float32(PRETRAINED_SHARE) * pretrained, domain])

@@ -106,7 +106,7 @@ def shuffled(matrix: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 
 def look_up(rows: np.ndarray, vectors: np.ndarray, num_words: int, n_ids: int) -> np.ndarray:
-    """Gather the vectors of the vocabulary, (n_ids, dim) float32; touches those rows alone."""
+    """Gather the vectors of the vocabulary, (n_ids, dim) float32; reads only their rows."""
     rows = rows[: num_words - 1]
     known = rows >= 0
     matrix = np.zeros((n_ids, vectors.shape[1]), dtype=np.float32)

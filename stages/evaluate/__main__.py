@@ -3,8 +3,9 @@
 In:  data/predictions/test.parquet; for the tables behind the report also the texts, their words,
      the matrices before and after training, and metrics/training/.
 Out: metrics/evaluation.json, and for plots history.csv, roc.csv and confusion.csv.
-     metrics/data.json: what was compared on, the texts of each label in each split.
+     metrics/data.json: what was compared on, the texts of each label in each split, and words.
      data/report/: what the report shows, a table each.
+     Histories in metrics/training/ of variants that params.yaml no longer names are removed.
 Parameters: download.texts (its name), tokenize.num_words, variants.
 """
 
@@ -30,7 +31,7 @@ from stages.evaluate.scores import (
 )
 from stages.shared import artifacts, history, params, predictions, tables
 from stages.shared.errors import run
-from stages.shared.files import reading, whole, write_json
+from stages.shared.files import reading, remove_all_but, whole, write_json
 from stages.shared.schema import Params, TextSource
 from stages.shared.text import shortened
 
@@ -64,6 +65,7 @@ def describe_data(
 ) -> dict[str, object]:
     """Say what a comparison is made on: name, labels, texts of each in each split, equal texts.
 
+    And how many words, and tokens of them, the train split has.
     Both arrays are (n_texts,) int8; what `download` counted is in the metadata of its table.
     """
     with reading(artifacts.TEXTS):
@@ -73,7 +75,10 @@ def describe_data(
     train, test = (count.tolist() for count in counts)
     name = shortened(source.name, LONGEST_NAME)
     data = {"name": name, "labels": names, "train": train, "test": test}
-    return data | json.loads(metadata[b"equal_texts"])
+    with reading(artifacts.VOCABULARY):
+        of_words = pq.read_table(artifacts.VOCABULARY)["count"]
+    sizes = {"words": len(of_words), "tokens": pc.sum(of_words).as_py()}
+    return data | json.loads(metadata[b"equal_texts"]) | sizes
 
 
 def by_variant(tables_of: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -129,6 +134,7 @@ def main() -> None:
     tables.write({name: by_variant(of) for name, of in found.items()})
     write_json(artifacts.DATA, data)
     write_json(artifacts.EVALUATION, evaluation)
+    remove_all_but(artifacts.TRAINING, settings.variants)
     for name, row in evaluation["gap"].items():
         print(f"{name}: {row['accuracy']:+.4f}")
 

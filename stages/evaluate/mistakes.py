@@ -1,4 +1,4 @@
-"""Where variants are wrong: texts to read, probabilities to believe, lengths that are hard.
+"""Where variants are wrong: on which texts, at which probabilities, at which lengths.
 
 Predictions come as `stages.shared.predictions` judges them; probabilities are of label 1.
 """
@@ -23,7 +23,7 @@ def tables(
 ) -> dict[str, dict[str, pd.DataFrame]]:
     """Tabulate calibration, accuracy by length, and where the reference and another disagree.
 
-    Of each table there is one for each variant; of the disagreements, for the first other variant.
+    Each variant has a table of each kind, but only the first other one has disagreements.
     """
     n_words = pc.list_value_length(pc.utf8_split_whitespace(texts)).to_numpy()
     found = {
@@ -87,7 +87,7 @@ def calibration(labels: np.ndarray, judged: Judged) -> pd.DataFrame:
 def by_length(n_words: np.ndarray, judged: Judged) -> pd.DataFrame:
     """Average the accuracy over texts of like length: words_from, words_to, texts, accuracy.
 
-    n_words (n_texts,) int; the bins hold about equally many texts, and both ends belong to one.
+    n_words (n_texts,) int; the bins hold about equally many texts, and include both their ends.
     """
     table = pd.DataFrame({"words": n_words, "correct": judged.right.mean(axis=0)})
     ends = np.quantile(n_words, np.arange(1, LENGTH_BINS) / LENGTH_BINS, method="lower")

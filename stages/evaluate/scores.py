@@ -20,8 +20,8 @@ ROC_POINTS = 101  # false positive rates, evenly spaced, at which a mean ROC is 
 def score(labels: np.ndarray, judged: Judged) -> pd.DataFrame:
     """Score the repeats of a variant, one row each, a column for each metric.
 
-    These are accuracy, balanced_accuracy, log_loss, roc_auc, and largest_share: of the
-    predictions, the share of the label that is predicted most.
+    These are accuracy, balanced_accuracy, log_loss, roc_auc, and largest_share: the share of the
+    predictions that give the label that is predicted most.
     """
     probabilities = judged.probabilities.astype(np.float64)
     return pd.DataFrame(
@@ -54,11 +54,11 @@ def compare_all(judged: dict[str, Judged]) -> dict[str, dict]:
 def compare(own: Judged, reference: Judged) -> dict[str, float | None]:
     """Compare two variants: the gap in accuracy, and how sure it is.
 
-    The interval speaks of other draws and other test texts; with one repeat its ends are None.
+    The interval allows for other draws and other test texts; with one repeat its ends are None.
     McNemar's test takes each variant's mean probability over the repeats.
     """
     gap, low, high = paired_interval(own.right, reference.right)
-    # Of many texts an interval may be narrower than the last of DIGITS.
+    # With many texts an interval may be too narrow for DIGITS digits.
     digits = DIGITS
     if low is not None and high is not None:
         digits = max(DIGITS, 1 - math.floor(math.log10(high - low)))
@@ -67,7 +67,7 @@ def compare(own: Judged, reference: Judged) -> dict[str, float | None]:
 
 
 def rounded(row: dict[str, float | None], digits: int = DIGITS) -> dict[str, float | None]:
-    """Round what is a number."""
+    """Round the numbers, and leave None as it is."""
     return {
         key: value if value is None else round(float(value), digits) for key, value in row.items()
     }
@@ -88,7 +88,7 @@ def mean_roc(labels: np.ndarray, judged: Judged) -> pd.DataFrame:
 def mean_confusion(labels: np.ndarray, judged: Judged) -> pd.DataFrame:
     """Average the confusion matrices of the repeats: actual, predicted, texts, share.
 
-    `texts` is a mean count, `share` what it makes of the texts of that actual label.
+    `texts` is a mean count, `share` is its share of all texts with that actual label.
     """
     counts = np.mean([metrics.confusion_matrix(labels, of) for of in judged.classes], axis=0)
     actual, predicted = np.indices(counts.shape)

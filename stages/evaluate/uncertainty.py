@@ -25,10 +25,10 @@ def paired_interval(
     of denominator degrees of freedom methods for multiple observer ROC analysis", Statistics in
     Medicine 26 (2007), 596-619: (ms_repeat + max(...))^2 / (ms_repeat^2 / (n_repeats - 1)).
 
-    Where two variants differ on few texts, or on none, that would say too much. So the interval
-    is never narrower than what the texts alone allow, of which two are added, half a text to
-    each way in which a pair can come out: Agresti and Min, "Simple improved confidence intervals
-    for comparing matched proportions", Statistics in Medicine 24 (2005), 729-740.
+    If two variants differ on few texts, or on none, this interval is too narrow. So it is never
+    narrower than the one for the texts alone, with two texts added, half a text to each of the
+    four outcomes of a pair: Agresti and Min, "Simple improved confidence intervals for comparing
+    matched proportions", Statistics in Medicine 24 (2005), 729-740.
     """
     difference = correct.astype(np.float64) - reference
     n_repeats, n_texts = difference.shape
@@ -54,7 +54,7 @@ def paired_interval(
 def mcnemar(correct: np.ndarray, reference: np.ndarray) -> float:
     """Exact test of McNemar (Psychometrika 12, 1947, 153-157): the p-value of no difference.
 
-    Both arguments are (n_texts,) bool; only texts that one of the two gets right tell.
+    Both arguments are (n_texts,) bool; only texts that exactly one of the two gets right count.
     """
     only, only_reference = np.sum(correct & ~reference), np.sum(reference & ~correct)
     n_discordant = int(only + only_reference)

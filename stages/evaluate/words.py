@@ -16,7 +16,7 @@ EMBEDDING = "layers/embedding/vars/0"  # in a file of weights
 PHASES = ("initial", "trained")
 TELLING, PICTURED = 6, 15  # words of each label
 MOVED, NEIGHBOURS = 10, 6
-LEAST_SHARE = 0.005  # of the texts: about rarer words, too little is known
+LEAST_SHARE = 0.005  # of the texts; too little is known about words that fewer texts have
 ROUNDING = 1e-6  # of a cosine in float32
 TEXTS_AT_A_TIME = 10_000
 
@@ -79,7 +79,7 @@ def unit(matrix: np.ndarray) -> np.ndarray:
 
 
 def nearest(matrix: np.ndarray, ids: np.ndarray, names: np.ndarray) -> list[str]:
-    """Name the words of greatest cosine to each of `ids`, nearest first; none for a zero vector."""
+    """Name the words with the greatest cosine to each of `ids`, nearest first; zeros have none."""
     rows = unit(matrix)
     lists = []
     for own in ids:
@@ -109,7 +109,7 @@ def moved(matrices: Matrices, names: np.ndarray) -> dict[str, pd.DataFrame]:
     """Tabulate the words whose vectors turned most: word, distance, before, after.
 
     `distance` is 1 minus the cosine of the initial and the trained vector; a word that had no
-    vector did not turn. A variant none of whose vectors did is left out.
+    vector did not turn. A variant in which no vector turned is left out.
     """
     tables = {}
     for variant, (initial, trained) in matrices.items():

@@ -3,6 +3,7 @@
 In:  data/models/ and data/sequences/test/.
 Out: data/predictions/test.parquet: variant, repeat (int16), row (int32, of the split),
      label (int8) and probability (float32, of label 1).
+     Models in data/models/ of variants that params.yaml no longer names are removed.
 Parameters: model, train.repeats, variants.
 
 All variants are scored in one process: importing TensorFlow takes longer. What scores, and how
@@ -38,6 +39,7 @@ def main() -> None:
                 bar.update()
             probabilities[name] = np.stack(rows)
     predictions.write(labels, probabilities)
+    remove_all_but(artifacts.MODELS, settings.variants)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from stages.shared.evidence import REFERENCE
 from stages.shared.schema import Params, Start
 
 COLUMNS = 80  # of a terminal
-MANY_EQUAL = 0.01  # of the test split, from which on equal texts are worth a warning
+MANY_EQUAL = 0.01  # of the test split; so many equal texts are worth a warning
 # What an area under the ROC curve is worth: Hosmer, Lemeshow and Sturdivant, Applied Logistic
 # Regression (2013), 5.2.4.
 GRADES = (
@@ -34,17 +34,17 @@ class Gap(TypedDict):
 def answer(settings: Params, evaluation: dict, coverage: dict, data: dict) -> str:
     """Answer the question, say how sure that is, and how good the best variant is.
 
-    Yes or no is said of the variants that start from pretrained vectors, unless one draw is all
-    or there are doubts about what was measured.
+    It says yes or no about the variants that do not start at random, unless there was only one
+    draw, or there are doubts about what was measured.
     """
     others = [name for name in settings.variants if name != REFERENCE]
     gaps: dict[str, Gap] = {name: evaluation["gap"][f"{name}-{REFERENCE}"] for name in others}
     pretrained = [name for name in others if start_of(settings, name).is_pretrained]
     samples = f"{settings.train.samples:,} labelled texts"
     doubts = {}  # in order, each once
+    covered = by_file(settings, coverage)
     for name in pretrained or others:
-        vectors = settings.variants[name].vectors
-        found = evidence.doubts(name, vectors, evaluation, coverage, data)
+        found = evidence.doubts(name, start_of(settings, name).vectors, evaluation, covered, data)
         doubts |= dict.fromkeys(found)
     if not gaps:
         first = f"Only `{REFERENCE}` was trained, on {samples}, so there is nothing to compare."
@@ -70,8 +70,13 @@ def start_of(settings: Params, name: str) -> Start:
     return settings.embed[settings.variants[name].vectors]
 
 
+def by_file(settings: Params, coverage: dict) -> dict:
+    """Give the coverage of each file of vectors; keys of `embed` that read one file share it."""
+    return {settings.embed[key].vectors: of for key, of in coverage.items()}
+
+
 def quality(settings: Params, evaluation: dict, data: dict, graded: bool) -> str:
-    """Say how good the most accurate variant is, beside what needs no model."""
+    """Say how good the most accurate variant is, and how good always saying one label is."""
     best = max(settings.variants, key=lambda name: evaluation[name]["accuracy"])
     area = evaluation[best]["roc_auc"]
     grade = next(grade for least, grade in GRADES if area > least or not least)

@@ -143,7 +143,7 @@ def words(table: pd.DataFrame, classes: list[str], path: Path) -> None:
 
 
 def label(axis: plt.Axes, points: np.ndarray, texts: list[str], colors: list[str]) -> None:
-    """Write a text beside each of (n, 2) points so that none is over another."""
+    """Write a text beside each of (n, 2) points so that no text covers another."""
     if len(texts):
         x, y = points.T
         textalloc.allocate(

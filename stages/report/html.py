@@ -19,7 +19,7 @@ FIGURE = (
 def html(title: str, text: str, folder: Path) -> str:
     """Render Markdown on a page that needs no other file.
 
-    Pictures are read from `folder`. What stands under a heading of the third level is folded.
+    Pictures are read from `folder`. What stands under a heading of the third level is folded up.
     """
     renderer = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = renderer.parse(text)

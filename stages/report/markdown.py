@@ -1,4 +1,4 @@
-"""Markdown of any text, and the few forms in which the report writes numbers."""
+"""Write any text as Markdown, and numbers in the few forms that the report has."""
 
 import json
 import math
@@ -19,7 +19,7 @@ def plain(text: str) -> str:
 
 
 def table(rows: list[dict[str, str]], left: int = 1) -> str:
-    """Write rows as a table of Markdown, whose header are the keys of the first."""
+    """Write rows as a table of Markdown; the keys of the first row are the header."""
     header = list(rows[0])
     return lines_of(header, [[row.get(key, "") for key in header] for row in rows], left)
 
@@ -53,7 +53,7 @@ def listed(parts: Iterable[str]) -> str:
 
 
 def shown(key: str, value: object) -> str:
-    """Write the value of a parameter; of a path, no more than may be seen."""
+    """Write the value of a parameter; of a path, only what anybody may see."""
     if not isinstance(value, str):
         return json.dumps(value)
     return plain(place(value) if key.endswith(".path") else value)

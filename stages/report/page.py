@@ -1,11 +1,11 @@
 """The page: the answer, and what lies under it, as one Markdown text.
 
-What words a text or a file of vectors holds is anybody's: `plain` makes it harmless.
+A text or a file of vectors may hold anything, also Markdown: `plain` makes it harmless.
 """
 
 import pandas as pd
 
-from stages.report.answer import Gap, answer, equal_texts, sign, start_of, warnings
+from stages.report.answer import Gap, answer, by_file, equal_texts, sign, start_of, warnings
 from stages.report.figures import are_drawable
 from stages.report.markdown import picture, place, plain, share, shown, table
 from stages.shared.evidence import REFERENCE
@@ -227,6 +227,10 @@ def origin(settings: Params, coverage: dict, data: dict) -> list[str]:
         ("of these, drawn to validate on", settings.train.validation_samples),
         *split_sizes("test", data),
     ]
+    if not coverage:  # else the table of each file of vectors has these
+        kept = min(data["words"], settings.tokenize.num_words - 1)
+        sizes += [("words of the train split", data["words"]), ("of these, kept", kept)]
+        sizes.append(("tokens of the train split", data["tokens"]))
     return [
         "## What it comes from",
         table(sources(settings), left=4),
@@ -256,9 +260,8 @@ def sources(settings: Params) -> list[dict[str, str]]:
 
 def vocabulary(settings: Params, coverage: dict) -> list[str]:
     """Tabulate how much of the text has a vector in each of the files."""
-    files = {settings.embed[name].vectors: of for name, of in coverage.items()}
     rows, missing = [], []
-    for name, of in files.items():
+    for name, of in by_file(settings, coverage).items():
         rows += [
             ("words of the train split", name, of["words"], of["words_with_vector"] / of["words"]),
             ("of these, kept", name, of["words_kept"], of["share_of_words_kept"]),

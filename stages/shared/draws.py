@@ -22,7 +22,7 @@ def generator_for(seed: int, repeat: int, what: str, *part: int) -> np.random.Ge
 def draw_matrix(num_words: int, dim: int, generator: np.random.Generator) -> np.ndarray:
     """Draw an embedding matrix, (num_words, dim) float32, as Keras' Embedding layer initializes.
 
-    Unlike there, row 0 is zero: it stands for padding, in every matrix of this project.
+    Unlike in Keras, row 0 is zero: in every matrix of this project it stands for padding.
     """
     matrix = generator.random((num_words, dim), dtype=np.float32)
     matrix = (2 * matrix - 1) * np.float32(INITIAL_LIMIT)

@@ -8,11 +8,12 @@ import errno
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from stages.shared.text import shortened, without_secrets
 
-# How memory that ran out is told by the system, HDF5, zstd, the linker, threads and TensorFlow.
+# What the system, HDF5, zstd, the linker, threads and TensorFlow say when memory has run out.
 OF_MEMORY = re.compile(
     "cannot allocate memory|memory allocation failed|not enough memory|failed to map segment"
     "|can't start new thread|failed to launch worker thread|resource_?exhausted",
@@ -24,6 +25,16 @@ OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPER
 
 class InputError(Exception):
     """Something the user can mend; the message says what was wrong, where, and what is right."""
+
+
+@contextmanager
+def with_key(key: str) -> Iterator[None]:
+    """Put a key of params.yaml before the message of an InputError, unless it is there already."""
+    try:
+        yield
+    except InputError as error:
+        said = str(error)
+        raise InputError(said if said.startswith(key) else f"{key}: {said}") from None
 
 
 def command_line(description: str) -> argparse.ArgumentParser:

@@ -10,16 +10,19 @@ CONFIDENCE = 0.95  # of every interval
 LEAST_TOKENS = 0.2  # of the train split's tokens that must have a pretrained vector
 FEW_TOKENS = 0.8  # below which a warning is due: English text has 0.95 and more in GloVe
 LEAST_TEXTS = 30  # of each class in the test split
-LEAST_OTHERS = 0.1  # of the texts outside the most frequent class; so many must be called so
+LEAST_OTHERS = 0.1  # so many predictions for each text outside the most frequent class, at least
 
 
-def doubts(variant: str, vectors: str, evaluation: dict, coverage: dict, data: dict) -> list[str]:
+def doubts(
+    variant: str, vectors: str | None, evaluation: dict, coverage: dict, data: dict
+) -> list[str]:
     """List what keeps the gap between a variant and the reference from being an answer.
 
-    `vectors` is what the variant starts from; evaluation, coverage and data as in metrics/.
+    `vectors` is the file of vectors in which the variant looks words up, None if it does not;
+    `coverage` has an entry for each file; evaluation and data as in metrics/.
     """
     found = []
-    covered = coverage.get(vectors)  # None: it looks no words up
+    covered = coverage.get(vectors)
     if covered and covered["share_of_tokens"] < LEAST_TOKENS:
         found.append(
             f"only {100 * covered['share_of_tokens']:.1f} % of the train split's words have a"
@@ -41,8 +44,10 @@ def doubts(variant: str, vectors: str, evaluation: dict, coverage: dict, data: d
 
 
 def says_one_class(largest_share: float, counts: list[int]) -> bool:
-    """Tell whether so large a share of all predictions says next to nothing of the other classes.
+    """Tell whether a variant gives nearly every text the same label.
 
-    `counts` are the texts of each class; of those outside the largest, LEAST_OTHERS must be named.
+    `largest_share` is the share of the label that it predicts most, `counts` are the texts of each
+    class. Its other predictions must be at least LEAST_OTHERS times as many as the texts outside
+    the most frequent class.
     """
     return 1 - largest_share < LEAST_OTHERS * (1 - max(counts) / sum(counts))

@@ -9,7 +9,7 @@ import shutil
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import numpy as np
 from stages.shared import integrity
 from stages.shared.errors import MEND, InputError, lacks_memory
 
-# What numpy, Arrow, archives and pickles say of content that is not what it should be.
+# What numpy, Arrow, archives and pickles raise if content is not what it should be.
 UNREADABLE = (
     OSError,
     ValueError,
@@ -29,7 +29,7 @@ UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-TO_REMOVE = 1 << 20  # bytes of memory, of which listing a folder alone takes 32 KiB
+TO_REMOVE = 1 << 20  # bytes of memory to remove files with; listing a folder takes 32 KiB
 
 
 @contextmanager
@@ -71,7 +71,7 @@ def whole(path: Path) -> Iterator[Path]:
             shutil.rmtree(path)
         partial.replace(path)
     finally:
-        del reserve  # removing takes memory too, and it may have run out
+        del reserve  # memory may have run out, and removing takes some too
         remove(partial)
 
 
@@ -87,6 +87,19 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def remove_all_but(folder: Path, names: Iterable[str]) -> None:
+    """Remove the outputs in a folder that params.yaml no longer names, and say so.
+
+    A stage that depends on the whole folder calls this, or what an earlier params.yaml named would
+    be part of the folder's hash. An output is called by its name, with or without a suffix.
+    """
+    kept = {*names, ""}  # a hidden file has no name before its dot
+    for path in sorted(folder.glob("*")):
+        if path.name.partition(".")[0] not in kept:
+            remove(path)
+            print(f"{path}: removed, params.yaml does not name it any more")
 
 
 def create_array(path: Path, shape: tuple[int, ...], dtype: type) -> np.memmap:

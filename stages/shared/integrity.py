@@ -1,8 +1,9 @@
-"""Whether an artifact still is what its stage wrote: its MD5 beside the one in dvc.lock.
+"""Check that an artifact is still what its stage wrote: its MD5 must be the one in dvc.lock.
 
-DVC takes a file for unchanged whose size and time are, and what lies in its cache, write-protected,
-for true; what it takes from there it calls up to date. So a bit that tips over on the disk would be
-computed on. Only a stage that DVC runs is checked: by hand, an artifact may be newer than dvc.lock.
+DVC does not read a file again whose size and time are the same, and trusts the write-protected
+files in its cache. So it would not see a bit that flips on the disk, and later stages would compute
+with it. The check is made only if DVC runs the stage: if you run it by hand, an artifact may be
+newer than dvc.lock.
 """
 
 import hashlib
@@ -39,7 +40,7 @@ def damage(path: Path) -> str | None:
 
 @cache
 def recorded() -> dict[Path, set[str]]:
-    """Read the MD5 of every output from dvc.lock; of a stage by another name, DVC keeps the old."""
+    """Read each output's MD5s from dvc.lock, which also keeps those of stages renamed since."""
     stages = yaml.safe_load(LOCK.read_text("utf-8"))["stages"] if LOCK.exists() else {}
     known = defaultdict(set)
     for out in chain.from_iterable(stage.get("outs", []) for stage in stages.values()):
@@ -61,7 +62,7 @@ def md5_of(path: Path) -> str:
 def damaged_in_cache(md5: str) -> list[Path]:
     """List the files of DVC's cache that belong to an output and don't have the MD5 of their name.
 
-    Unless they go, DVC would put them in place of what the stage writes anew.
+    They must be removed, or DVC would put them in place of what the stage writes anew.
     """
     where = [sys.executable, "-m", "dvc", "cache", "dir"]
     root = subprocess.run(where, capture_output=True, text=True).stdout.strip()

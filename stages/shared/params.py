@@ -4,7 +4,7 @@ No output depends on what is here, so no stage lists it as a dependency: what a 
 `stages.shared.schema`, and DVC itself follows the values.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -21,7 +21,7 @@ def load(path: Path = PARAMS) -> Params:
     """Read and validate params.yaml; raises InputError: the key, its value and what is right."""
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader)
-        if old := [*renamed(content)]:
+        if old := renamed(content):
             raise InputError(f"{path} is that of an older version: {'; '.join(old)}")
         settings = Params.model_validate(content)
     except OSError as error:
@@ -35,29 +35,33 @@ def load(path: Path = PARAMS) -> Params:
     return settings
 
 
-def renamed(content: object) -> Iterator[str]:
+def renamed(content: object) -> list[str]:
     """Say what a file of an older version names otherwise: the old and the new key."""
+    found = []
     sections = content if isinstance(content, dict) else {}
     download, embed = (
         section if isinstance(section := sections.get(name), dict) else {}
         for name in ("download", "embed")
     )
     if "reviews" in download:
-        yield "download.reviews is download.texts now"
+        found.append("download.reviews is download.texts now")
     vectors = download.get("vectors")
     if isinstance(vectors, dict) and isinstance(vectors.get("source"), str):
-        yield "what is below download.vectors goes below download.vectors.glove"
+        found.append("what is below download.vectors goes below download.vectors.glove")
     if embed.get("glove") == {}:
-        yield "embed.glove is {vectors: glove}"
-    for name, start in (("domain", "{fitted: 50}"), ("adapted", "{vectors: glove, fitted: 50}")):
+        found.append("embed.glove is {vectors: glove}")
+    # Nothing but the rest of the file tells the old {dim: 50} here from a start drawn at random.
+    old = {"domain": "{fitted: 50}", "adapted": "{vectors: glove, fitted: 50}"} if found else {}
+    for name, start in old.items():
         if isinstance(of := embed.get(name), dict) and "dim" in of:
-            yield f"embed.{name} is {start.replace('50', str(of['dim']))}"
+            found.append(f"embed.{name} is {start.replace('50', str(of['dim']))}")
+    return found
 
 
 def conflicts(settings: Params) -> Iterator[str]:
-    """Say what values, each of which could be right, can't be beside each other."""
+    """Say which values, each right by itself, do not go together."""
     download, embed = settings.download, settings.embed
-    if not download.vectors:  # a stage that DVC could not run then says less
+    if not download.vectors:  # without one, DVC's own message is less clear
         yield "download.vectors has no entry: keep one, even if no word is looked up"
     sources: dict[str, Source] = {"texts": download.texts}
     sources |= {f"vectors.{name}": source for name, source in download.vectors.items()}
@@ -108,23 +112,37 @@ def conflicts(settings: Params) -> Iterator[str]:
 def describe(error: ValidationError) -> str:
     """Put the first violation of the schema in one line: key, value, and what is allowed."""
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the file"
+    keys, kind = follow(first["loc"])
+    key, value = ".".join(keys) or "the file", first["input"]
     match first["type"]:
         case "missing":
             return f"{key} is missing"
         case "extra_forbidden":
-            return f"{key} is not a parameter; known here: {', '.join(known_keys(first['loc']))}"
+            unknown = ".".join(map(str, first["loc"]))
+            return f"{unknown} is not a parameter; known here: {', '.join(kind.model_fields)}"
+        case "model_type":
+            known = ", ".join(kind.model_fields)
+            return f"{key} is {value!r}, but should have keys below it; known there: {known}"
+        case "dict_type":
+            return f"{key} is {value!r}, but should have names of your own below it"
         case _:
             requirement = first["msg"].removeprefix("Input should ").removeprefix("String should ")
-            return f"{key} is {first['input']!r}, but should {requirement}"
+            return f"{key} is {value!r}, but should {requirement}"
 
 
-def known_keys(location: tuple[str | int, ...]) -> list[str]:
-    """Name the keys that the schema has beside the one at `location`."""
-    section: Any = Params  # a section, a dict of sections, or what is no section
-    for part in location[:-1]:
-        if get_origin(section) is dict:
-            section = get_args(section)[1]
+def follow(location: Sequence[str | int]) -> tuple[list[str], Any]:
+    """Follow a location in params.yaml as far as the schema knows it: the keys, and what is there.
+
+    That is a section, a dict of sections, or the type of a value.
+    """
+    keys: list[str] = []
+    kind: Any = Params
+    for part in location:
+        if get_origin(kind) is dict:
+            kind = get_args(kind)[1]
+        elif isinstance(kind, type) and issubclass(kind, Section) and part in kind.model_fields:
+            kind = kind.model_fields[str(part)].annotation
         else:
-            section = section.model_fields[part].annotation
-    return list(section.model_fields) if issubclass(section, Section) else []
+            break
+        keys.append(str(part))
+    return keys, kind

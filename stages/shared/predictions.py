@@ -1,7 +1,7 @@
 """Probabilities of the test split: the seam at which every kind of variant meets.
 
-Whatever made them, from here on a variant is an array (n_repeats, n_texts) float32 of the
-probability of label 1, and `judge` says about which texts it is right.
+Whatever made them, from here on a variant is an array of probabilities of label 1, (n_repeats,
+n_texts) float32. `judge` says which texts it labels right.
 """
 
 from collections.abc import Iterable
@@ -20,8 +20,9 @@ THRESHOLD = 0.5  # above it, label 1 is predicted
 class Judged(NamedTuple):
     """The predictions of a variant for the texts of a split, and which of them are right.
 
-    `probabilities` of label 1 are (n_repeats, n_texts) float32, `classes` what they come to and
-    `right` bool of the same shape; `pooled` (n_texts,) bool: whether the mean probability is right.
+    `probabilities` of label 1, float32, `classes`, the labels that follow from them, and `right`,
+    bool, are (n_repeats, n_texts). `pooled`, (n_texts,) bool, says whether the label that follows
+    from a text's mean probability is right.
     """
 
     probabilities: np.ndarray

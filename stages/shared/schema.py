@@ -1,6 +1,6 @@
 """The schema of params.yaml: every key, its type, its range and what it means.
 
-What keys must have beside each other is in `stages.shared.params`, which reads the file.
+The rules about two keys together are in `stages.shared.params`, which reads the file.
 """
 
 import re
@@ -39,7 +39,7 @@ OFFICIAL = {
 class Loader(yaml.SafeLoader):
     """Reads YAML 1.2, as DVC does, where PyYAML reads 1.1: `no` and `on` are texts, 1e-3 a number.
 
-    Of the core schema (YAML 1.2.2, 10.3.2) without numbers that begin with a zero.
+    It follows the core schema (YAML 1.2.2, 10.3.2), but a number that begins with 0 is a text.
     """
 
     yaml_implicit_resolvers = {}  # noqa: RUF012
@@ -132,6 +132,9 @@ class TextSource(Source):
 
 
 class VectorSource(Source):
+    path: str | None = Field(
+        description="file or URL; null: what the package carries, or where the source is published"
+    )
     source: Literal["glove-package", "glove-text", "word2vec", "fasttext"] = Field(
         description="in which format the vectors are"
     )

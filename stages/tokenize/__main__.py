@@ -2,7 +2,7 @@
 
 In:  data/raw/texts.parquet.
 Out: data/sequences/train/ and test/: sequences.npy (n_texts, maxlen) int32, 0 is padding, and
-     labels.npy (n_texts,) int8. With bigrams, theirs follow the maxlen words: maxlen - 1 more.
+     labels.npy (n_texts,) int8. With bigrams, maxlen - 1 ids of pairs follow those of the words.
      data/sequences/vocabulary.parquet: every word of the train split and its count, by index.
      data/sequences/bigrams.parquet: the pairs of words that are read too, by index.
 Parameters: tokenize.

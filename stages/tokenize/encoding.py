@@ -31,7 +31,7 @@ def width(settings: Tokenize) -> int:
 
 
 def fit(texts: Callable[[], Texts], settings: Tokenize) -> Vocabulary:
-    """Count the words of texts, and find the most frequent pairs; `texts` is called for each."""
+    """Count the words of texts, and find the most frequent pairs; each calls `texts` once."""
     table = count_words(texts())
     words, counts = (table[name].combine_chunks() for name in ("word", "count"))
     kept = pa.array([], pa.int64())

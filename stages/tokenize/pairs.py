@@ -1,7 +1,7 @@
 """Pairs of adjacent words, read as tokens of their own beside the words.
 
 In: padded sequences of word ids. Out: the most frequent pairs, and where in a sequence they are.
-A pair is two neighbours in a sequence: a word that is not kept does not part them.
+A pair is two neighbours in a sequence, also if a word that is not kept stood between them.
 """
 
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ def most_frequent(blocks: Iterable[np.ndarray], num_words: int, num_bigrams: int
         found = pairs(block, num_words)
         parts.append(pa.Table.from_struct_array(pa.array(found[found > 0]).value_counts()))
         n_new += len(parts[-1])
-        if n_new > MOST_NEW + len(merged):  # often enough to stay small, and linear in time
+        if n_new > MOST_NEW + len(merged):  # stays small, in time proportional to the text
             merged, parts, n_new = merge([merged, *parts]), [], 0
     order = [("counts", "descending"), ("values", "ascending")]
     counts = merge([merged, *parts]).sort_by(order)

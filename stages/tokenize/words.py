@@ -18,7 +18,7 @@ SPACE = ord(" ")
 LOWER_AND_SPACE = bytes(SPACE if chr(b) in FILTERS else b for b in bytes(range(256)).lower())
 EVERY_OTHER = b"\x55"  # eight bits of a validity bitmap: valid, null, valid, null, ...
 BATCH_BYTES = 1 << 22  # what is made of larger batches falls out of the processor's cache
-# A word of English and what delimits it take 6 bytes: 8 a token seldom reach back too little.
+# An English word and its delimiter take 6 bytes on average, so 8 a token are seldom too few.
 TAIL_BYTES_PER_TOKEN = 8
 
 
@@ -32,7 +32,7 @@ def count_words(texts: Iterable[pa.Array], batch_bytes: int = BATCH_BYTES) -> pa
         tokens, _ = tokenize(lower(batch))
         counts = pa.Table.from_struct_array(tokens.value_counts())  # in order of first appearance
         parts.append(counts.drop_null().rename_columns(["word", "count"]))
-        # What is new outgrew what was merged: often enough to stay small, and linear in time.
+        # Merged when the new outgrow the old: it stays small, in time proportional to the text.
         if sum(part.nbytes for part in parts) > batch_bytes + 2 * parts[0].nbytes:
             parts = [merge(parts)]
     counts = merge(parts).sort_by([("count", "descending")])  # Arrow's sort is stable
@@ -58,7 +58,7 @@ def pad_texts(
 
 
 def batches(texts: Iterable[pa.Array], batch_bytes: int, row_bytes: int = 1) -> Iterator[pa.Array]:
-    """Slice texts so that theirs and `row_bytes` each are `batch_bytes` and at most one text."""
+    """Cut texts into batches of about `batch_bytes`, counting `row_bytes` more for each text."""
     for piece in texts:
         ends = np.cumsum(pc.binary_length(piece).to_numpy() + np.int64(row_bytes))
         starts = np.flatnonzero(np.diff(ends // batch_bytes, prepend=-1))
@@ -67,7 +67,7 @@ def batches(texts: Iterable[pa.Array], batch_bytes: int, row_bytes: int = 1) -> 
 
 
 def lower(texts: pa.Array) -> pa.LargeBinaryArray:
-    """Lower-case texts beyond ASCII with Python's rules, which Arrow's differ from; as UTF-8."""
+    """Lower-case texts that are not all ASCII by Python's rules, not Arrow's; return UTF-8."""
     foreign = pc.invert(pc.string_is_ascii(texts))
     lowered = [text.lower() for text in texts.filter(foreign).to_pylist()]
     texts = pc.replace_with_mask(texts, foreign, pa.array(lowered, texts.type))
@@ -75,10 +75,10 @@ def lower(texts: pa.Array) -> pa.LargeBinaryArray:
 
 
 def tokenize(texts: pa.LargeBinaryArray) -> tuple[pa.LargeBinaryArray, np.ndarray]:
-    """Cut texts into lower-case tokens, with a null for what delimits one from the next.
+    """Cut texts into lower-case tokens, with a null for what stands between two of them.
 
-    So the places where tokens begin and end are the offsets of the array, and no byte is moved.
-    The second array, (n_texts + 1,) int64, is where among them each text starts and the last ends.
+    So the array's offsets are the places where tokens begin and end, and no byte is moved. The
+    second array, (n_texts + 1,) int64, says where in the first each text starts, and the last ends.
     """
     one_list = pa.LargeListArray.from_arrays(pa.array([0, len(texts)], pa.int64()), texts)
     joined = pc.binary_join(one_list, pa.scalar(b" ", texts.type))[0].as_py()
@@ -97,9 +97,9 @@ def tokenize(texts: pa.LargeBinaryArray) -> tuple[pa.LargeBinaryArray, np.ndarra
 def pad(
     texts: pa.LargeBinaryArray, words: pa.LargeBinaryArray, maxlen: int, tail_bytes: int
 ) -> np.ndarray:
-    """Index and pad lower-cased texts, (n_texts, maxlen) int32; reads `tail_bytes` of each first.
+    """Index and pad lower-cased texts, (n_texts, maxlen) int32, by their last `tail_bytes`.
 
-    Only a text that has more, and not `maxlen` known tokens in these, is read further back.
+    Only a longer text with fewer than `maxlen` known tokens in these is read further back.
     """
     is_cut = pc.binary_length(texts).to_numpy() > tail_bytes
     tokens, starts = tokenize(pc.binary_slice(texts, -tail_bytes))

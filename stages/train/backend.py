@@ -44,9 +44,9 @@ def silence() -> Iterator[None]:
 
 @contextmanager
 def quick_import() -> Iterator[None]:
-    """Import Keras without what its unused parts import, and look for no garbage in what stays.
+    """Import Keras without the libraries of its unused parts, and without collecting garbage.
 
-    That, at the end of the process once more, is over half of what the import takes.
+    Both, with the collection at the end of the process, are over half of the import's time.
     """
     unused = {"matplotlib", "sklearn"} - sys.modules.keys()
     sys.modules.update(dict.fromkeys(unused))  # None: Keras does without

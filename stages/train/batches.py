@@ -36,7 +36,7 @@ def drop_words(
 ) -> np.ndarray | csr_array:
     """Leave out each word of what `prepare` returned with probability `rate`.
 
-    Of a mean, a word goes with all its occurrences in a text, and the mean is that of the words
+    For a mean, a word is left out wherever it occurs in a text, and the mean is that of the words
     that stay (Iyyer et al., "Deep unordered composition rivals syntactic methods for text
     classification", ACL 2015, 1681-1691, section 3.2).
     """
@@ -65,9 +65,9 @@ def in_batches(values: np.ndarray, batch_size: int) -> np.ndarray:
 
 
 def stacked(rows: list[np.ndarray], width: int, filler: int = 0) -> np.ndarray:
-    """Rows of several lengths -> (len(rows), width); too narrow a width makes room to spare.
+    """Rows of several lengths -> (len(rows), width); if `width` is too narrow, a wider one.
 
-    The next epoch then most likely fits too: at another width it would be compiled again.
+    It has room to spare, so that the next epoch fits too: another width is compiled again.
     """
     longest = max(map(len, rows))
     if longest > width:
@@ -81,7 +81,7 @@ def stacked(rows: list[np.ndarray], width: int, filler: int = 0) -> np.ndarray:
 def cut(
     texts: np.ndarray | csr_array, y: np.ndarray, batch_size: int, width: int = WIDTH_STEP
 ) -> Batches:
-    """Texts from `prepare`, labels and weights, batch by batch; what fills up weighs nothing.
+    """Texts from `prepare`, labels and weights, batch by batch; what fills up has weight 0.
 
     `ids` is (batches, batch_size, maxlen), or (batches, width) with a `share` of a `text` each.
     """
@@ -96,9 +96,10 @@ def cut(
 
 
 def compact(ids: np.ndarray, num_words: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Ids (batches, ...) -> the distinct ids of each batch (batches, width), and `ids` among them.
+    """Ids (batches, ...) -> the distinct ids of each batch (batches, width), and where `ids` are.
 
-    `num_words` fills up the distinct ids: XLA clamps what is read there, drops what is written.
+    `num_words` fills up the distinct ids. It is beyond the matrix: XLA reads the last row for it,
+    and drops what is written to it.
     """
     present, position = np.zeros(num_words, bool), np.empty(num_words, np.int32)
     distinct, positions = [], np.empty_like(ids)

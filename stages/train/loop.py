@@ -61,14 +61,14 @@ def initial_weights(model: keras.Model, seed: int, matrix: np.ndarray) -> Weight
 
 
 def with_rate(variables: list[tf.Tensor], rate: float) -> list[tf.Tensor]:
-    """Set the learning rate among the variables of an optimizer; without any, there is none."""
+    """Set the learning rate among the variables of an optimizer, if it has any."""
     if not variables:
         return []
     return [*variables[:RATE], tf.constant(rate, tf.float32), *variables[RATE + 1 :]]
 
 
 def over(data: dict[str, tf.Tensor], step: Callable, start: object) -> object:
-    """Call `step(i, batch, now)` for each batch of `data` in turn; returns what the last gave."""
+    """Call `step(i, batch, now)` for each batch; `now` is what the call before returned."""
     n_batches = data["labels"].shape[0]
     return tf.while_loop(
         lambda i, _: i < n_batches,
@@ -105,7 +105,7 @@ class Loop:
         return make_optimizer(self.name, self.learning_rate, [rows])
 
     def make_up(self, accumulators: list, batches: tf.Tensor) -> list:
-        """Let accumulators, row by row, pass so many batches without a gradient."""
+        """Change accumulators, row by row, as so many batches without a gradient would."""
         return [a * self.rho ** tf.cast(batches, tf.float32)[:, None] for a in accumulators]
 
     def score(self, features, layers, batch):

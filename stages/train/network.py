@@ -22,7 +22,7 @@ INNER = 256  # numbers that a product sums over; its rows are at most ROWS
 
 
 def part_of(size: int, most: int, unit: int = 1) -> int:
-    """The largest divisor of `size` up to `most`, of whole units if one is that small."""
+    """The largest divisor of `size` up to `most`, a multiple of `unit` if there is such a one."""
     parts = [part for part in range(1, min(size, most) + 1) if size % part == 0]
     return max([part for part in parts if part % unit == 0] or parts)
 

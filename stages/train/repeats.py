@@ -17,7 +17,7 @@ from stages.train.loop import History, Loop, Weights, initial_weights
 from stages.train.network import build_model
 from stages.train.tuning import Measures, Part, Tried
 
-MOST_LOSS = 10 * math.log(2)  # nats a text after the last epoch; not to know gives log 2
+MOST_LOSS = 10 * math.log(2)  # nats a text after the last epoch; guessing gives log 2
 
 
 def learning_rates(rate: float, schedule: str, epochs: int) -> Iterator[float]:
@@ -27,7 +27,7 @@ def learning_rates(rate: float, schedule: str, epochs: int) -> Iterator[float]:
 
 
 def has_diverged(loss: float, is_last: bool) -> bool:
-    """Tell by the loss of an epoch that training does not find to its aim any more."""
+    """Tell by the loss of an epoch whether training has diverged."""
     return not math.isfinite(loss) or (is_last and loss > MOST_LOSS)
 
 
