@@ -38,8 +38,11 @@ def leaves(section: type[Section], values: Any, prefix: str = "") -> Iterator[tu
             key, value = f"{key}.<name>", next(iter(value.values()))
         if isinstance(kind, type) and issubclass(kind, Section):
             yield from leaves(kind, value, f"{key}.")
-        else:
-            yield key, field, value
+            continue
+        yield key, field, value
+        for part in get_args(kind):  # a section that may be null
+            if isinstance(part, type) and issubclass(part, Section):
+                yield from leaves(part, value, f"{key}.")
 
 
 def values_of(kind: Any, metadata: list) -> str:
@@ -50,6 +53,10 @@ def values_of(kind: Any, metadata: list) -> str:
         return " or ".join(dict.fromkeys(values_of(part, metadata) for part in get_args(kind)))
     if get_origin(kind) is Literal:
         return ", ".join(f"`{value}`" if value else '`""`' for value in get_args(kind))
+    if get_origin(kind) is list:
+        return f"list of {values_of(get_args(kind)[0], [])}"
+    if isinstance(kind, type) and issubclass(kind, Section):
+        return "the keys below"
     names = {
         type(None): "null",
         bool: "true or false",

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from stages.predict.scoring import predict
 from stages.shared import artifacts, params, predictions
 from stages.shared.errors import run
-from stages.shared.files import reading
+from stages.shared.files import reading, remove_all_but
 from stages.train import regression
 
 
