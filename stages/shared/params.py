@@ -6,6 +6,7 @@ No output depends on what is here, so no stage lists it as a dependency: what a 
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import UnionType
 from typing import Any, get_args, get_origin
 
 import yaml
@@ -140,9 +141,15 @@ def follow(location: Sequence[str | int]) -> tuple[list[str], Any]:
     for part in location:
         if get_origin(kind) is dict:
             kind = get_args(kind)[1]
-        elif isinstance(kind, type) and issubclass(kind, Section) and part in kind.model_fields:
+        elif is_section(kind) and part in kind.model_fields:
             kind = kind.model_fields[str(part)].annotation
         else:
             break
         keys.append(str(part))
+        if get_origin(kind) is UnionType:
+            kind = next(filter(is_section, get_args(kind)), kind)  # one that may be null
     return keys, kind
+
+
+def is_section(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Section)
