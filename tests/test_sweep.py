@@ -204,6 +204,24 @@ def test_a_quoted_value_is_taken_as_it_is(here, value):
     assert points.settings_of(point).download.texts.positive == value
 
 
+def test_a_point_that_dvc_misses_once_has_not_failed(monkeypatch):
+    seen = iter([
+        {"a": ("1234567", "Queued")},
+        {},  # a worker takes it while DVC looks
+        {"a": ("1234567", "Running")},
+        {"a": ("1234567", "Success")},
+    ])  # fmt: skip
+    monkeypatch.setattr(dvc_queue, "states", lambda: next(seen))
+    monkeypatch.setattr(dvc_queue, "POLL_SECONDS", 0)
+    assert dvc_queue.wait(["a"]) == {}
+
+
+def test_a_point_that_was_taken_out_of_the_queue_has_failed(monkeypatch):
+    monkeypatch.setattr(dvc_queue, "states", dict)
+    monkeypatch.setattr(dvc_queue, "POLL_SECONDS", 0)
+    assert dvc_queue.wait(["a"]) == {"a": ""}
+
+
 @slow
 def test_a_sweep_ends_with_the_curve_of_its_points_that_did_not_fail(project, run):
     values = ["-S", "train.samples=20,9999,60", "-S", "download.vectors.glove.dim=8,9"]
