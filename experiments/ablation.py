@@ -49,13 +49,18 @@ def without(setting: list[str], given: list[str]) -> dict[str, list[str]]:
 
 
 def validation_accuracy(revision: str, variants: list[str]) -> dict[str, tuple[float, float]]:
-    """Read each variant's accuracy after the last epoch: mean and standard deviation of draws."""
+    """Read each variant's accuracy after the last epoch: mean and standard deviation of draws.
+
+    A variant that is not trained by epochs has none.
+    """
     found = {}
     for variant in variants:
         path = f"{revision}:metrics/training/{variant}.csv"
-        text = subprocess.run(["git", "show", path], check=True, capture_output=True, text=True)
-        table = pd.read_csv(StringIO(text.stdout))
-        last = table[table["epoch"] == table["epoch"].max()]["val_accuracy"]
+        done = subprocess.run(["git", "show", path], capture_output=True, text=True)
+        if done.returncode:
+            continue
+        table = pd.read_csv(StringIO(done.stdout))
+        last = table.loc[table.groupby("repeat")["epoch"].idxmax(), "val_accuracy"]
         found[variant] = last.mean(), last.std()
     return found
 

@@ -97,12 +97,14 @@ def states() -> dict[str, tuple[str, str]]:
 def wait(names: list[str]) -> dict[str, str]:
     """Show how many of these experiments have ended until all have; returns failed tasks' ids.
 
-    What was taken out of the queue meanwhile counts as failed.
+    What was taken out of the queue meanwhile counts as failed: what is missing twice in a row, for
+    DVC lists what runs before what waits, and misses what a worker takes in between.
     """
+    now = dict.fromkeys(names, ("", ""))
     with tqdm(total=len(names), desc="sweep", unit="point", smoothing=0) as bar:
         while True:
-            now = states()
-            of = {name: now.get(name, ("", "Failed")) for name in names}
+            before, now = now, states()
+            of = {n: now.get(n, ("", "Running" if n in before else "Failed")) for n in names}
             count = Counter(state for _, state in of.values())
             bar.n = count["Success"] + count["Failed"]
             bar.set_postfix(running=count["Running"], failed=count["Failed"])

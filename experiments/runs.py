@@ -4,8 +4,9 @@ import hashlib
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
-from io import StringIO
+from io import BytesIO, StringIO
 from itertools import chain, count
 from pathlib import Path
 
@@ -15,10 +16,20 @@ import pandas as pd
 
 from stages.shared import artifacts, params
 from stages.shared.errors import InputError
+from stages.shared.evidence import REFERENCE
 
 UNFINISHED = ("Queued", "Running", "Failed")
 INPUTS = ("data/raw/", "stages/")  # runs can be compared that had the same of these
 TEXTS, VECTORS = artifacts.TEXTS.as_posix(), artifacts.VECTORS.as_posix()
+SCORES = "metrics/scores.csv"  # a row for each repeat of a variant
+# What metrics/evaluation.json says of a variant and a curve can show, as titles call it.
+METRICS = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "roc_auc": "area under the ROC curve",
+    "log_loss": "log loss (lower is better)",
+}
 MOST_LABELS, LONGEST_NAME = 6, 40  # of anybody's names, what is shown
 
 
@@ -50,6 +61,20 @@ def collect(rows: list[dict], names: list[str], swept: str, panels: list[str]) -
         if finished.empty or name not in finished or not is_setting(name):
             raise InputError(f"no finished experiment has {name}")
     return finished
+
+
+def with_metric(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Take the runs that tell this metric; names the others, and raises InputError if all lack it.
+
+    Runs of older versions lack some.
+    """
+    column = f"{REFERENCE}.{metric}"
+    told = runs[column].notna() if column in runs else pd.Series(False, runs.index)
+    if not told.any():
+        raise InputError(f"no finished experiment has {metric}")
+    for _, run in runs[~told].iterrows():
+        print(f"{name_of(run)} is left out: it has no {metric}", file=sys.stderr)
+    return runs[told]
 
 
 def groups(runs: pd.DataFrame, swept: str, panels: list[str]) -> list[pd.DataFrame]:
@@ -117,6 +142,19 @@ def written(value: object) -> str:
     if not isinstance(value, int | float | np.integer | np.floating):
         return str(value)
     return f"{value:,.0f}" if value == round(value) else str(value)
+
+
+def read_draws(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Read what each repeat of these runs scored: experiment, variant, draw; of older runs none."""
+    found = [pd.DataFrame(columns=["experiment", "variant", "draw"])]
+    for _, run in runs.iterrows():
+        command = ["git", "show", f"{run['rev']}:{SCORES}"]
+        done = subprocess.run(command, capture_output=True)
+        table = pd.read_csv(BytesIO(done.stdout)) if not done.returncode else pd.DataFrame()
+        if metric in table:
+            rows = table[["variant", metric]].rename(columns={metric: "draw"})
+            found.append(rows.assign(experiment=name_of(run)))
+    return pd.concat(found[1:] or found, ignore_index=True)
 
 
 def read_data(run: pd.Series) -> dict:

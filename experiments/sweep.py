@@ -22,6 +22,7 @@ from pathlib import Path
 
 from experiments import points
 from experiments.dvc_queue import key_of, run_queue
+from experiments.runs import METRICS
 from stages.shared.errors import run
 
 SIZE = "train.samples"
@@ -50,6 +51,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--panel", default="", help="with a panel for each value, beside what else is swept"
     )
+    parser.add_argument("--metric", choices=METRICS, default="accuracy", help="what to draw")
     parser.add_argument("--out", type=Path, help="folder of the curve; else one of its own name")
     parser.add_argument("--ray", metavar="ADDRESS", help="run on a Ray cluster; auto: the one here")
     parser.add_argument("--cpus", type=float, default=1, help="with --ray: of a point")
@@ -78,6 +80,7 @@ def main() -> None:
     else:
         names = [name for name in run_queue(grid, arguments.jobs) if name]
     options = {"--over": over, "--panel": ",".join(dict.fromkeys(panels)), "--out": arguments.out}
+    options["--metric"] = arguments.metric
     options["--setting"] = arguments.setting and arguments.setting.stem
     given = [*chain.from_iterable((key, str(v)) for key, v in options.items() if v)]
     command = [sys.executable, "-m", "experiments.learning_curve", *given, "--", *names]

@@ -1,14 +1,16 @@
-"""The learning curve joins what can be compared, and finds where the gap changes its sign."""
+"""The learning curve joins what can be compared, and lays it out as table, page and figure."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
+from experiments import curve_figure, runs
 from experiments import learning_curve as lc
-from experiments import runs
 from stages.shared.errors import InputError
 
 SWEPT, PANELS = "train.samples", ["model.head"]
+PAIR = [("a", 100), ("b", 200)]
 DATA = {"name": "mine.csv", "labels": ["neg", "pos"], "train": [160, 160], "test": [40, 40]}
 ABOUT = "mine.csv: 400 texts (320 to train on, 80 to test on), labels neg and pos"
 
@@ -103,87 +105,84 @@ def test_a_variant_that_only_other_runs_have_is_in_no_row():
     assert table["variant"].tolist() == ["learned", "pretrained"] * 2
 
 
-def gaps(gap, low, high, sizes=(100, 1000, 10_000)):
-    columns = {"train.samples": sizes, "gap": gap, "gap_low": low, "gap_high": high}
-    return pd.DataFrame(columns | {"doubt": ""})
+def test_the_band_of_another_metric_is_that_of_its_draws():
+    told = {
+        "learned.roc_auc": 0.7,
+        "pretrained.roc_auc": 0.8,
+        "gap.pretrained-learned.roc_auc": 0.1,
+    }
+    told |= {
+        f"gap.pretrained-learned.roc_auc_{end}": v for end, v in (("low", 0.04), ("high", 0.2))
+    }
+    rows = pd.DataFrame([run("a", 100, **told), run("b", 200, **told)])
+    scored = {("a", "learned"): [0.6, 0.7, 0.8], ("a", "pretrained"): [0.8] * 3}
+    draws = pd.DataFrame(
+        [(*key, value) for key, values in scored.items() for value in values],
+        columns=["experiment", "variant", "draw"],
+    )
+    table = lc.curve(rows, SWEPT, PANELS, DATA, "roc_auc", draws)
+    first, second, third, fourth = table.to_dict("records")
+    assert first["roc_auc_high"] == pytest.approx(0.7 + 2.776445 * 0.1 / np.sqrt(5), abs=1e-4)
+    assert (second["roc_auc_low"], second["roc_auc_high"]) == (0.8, 0.8)
+    assert (second["gap"], second["gap_low"], second["gap_high"]) == (0.1, 0.04, 0.2)
+    assert first["majority"] == 0.5
+    assert np.isnan([third["roc_auc_low"], fourth["roc_auc_high"]]).all()
 
 
-def test_the_crossing_and_its_interval_are_straight_over_the_logarithm_of_the_size():
-    table = gaps([0.1, 0.0001, -0.1], [0.05, -0.05, -0.15], [0.15, 0.05, -0.05])
-    assert lc.crossings(table, "train.samples") == [pytest.approx(1000, rel=0.01)]
-    (*won, low), (*open_, high), lost = lc.regions(table, "train.samples")
-    assert won == [1, 100]
-    assert low == pytest.approx(np.sqrt(100 * 1000), rel=0.01)
-    assert open_ == [0, low]
-    assert high == pytest.approx(np.sqrt(1000 * 10_000), rel=0.01)
-    assert lost == (-1, high, 10_000)
+def test_a_metric_without_intervals_has_a_gap_and_no_verdict():
+    rows = [run(n, k, **{"learned.log_loss": 0.7, "pretrained.log_loss": 0.6}) for n, k in PAIR]
+    table = lc.curve(pd.DataFrame(rows), SWEPT, PANELS, DATA, "log_loss")
+    text = lc.report(table, SWEPT, PANELS, "title", "log_loss", "")
+    assert "`pretrained` has no verdict against `learned` at every measured size." in text
+    assert "| 100 | 0.700 | 0.600 | -0.100 |" in text
+    assert text.splitlines()[-1] == (
+        "There is no verdict where there is doubt: everywhere there is no interval for log\\_loss."
+    )
 
 
-@pytest.mark.parametrize(
-    ("gap", "half", "said"),
-    [
-        (
-            [0.1, 0.0001, -0.1],
-            0.05,
-            "pretrained wins below 317, learned wins above 3,166, and between them no winner is"
-            " significant (the lines cross at 1,002).",
-        ),
-        (
-            [0.1, -0.1, 0.1],
-            0.05,
-            "pretrained wins below 178, learned wins from 562 to 1,778, pretrained wins above"
-            " 5,623, elsewhere no winner is significant (the lines cross at 316 and 3,162).",
-        ),
-        ([0.0, 0.2, 0.2], 0.1, "pretrained wins above 316, elsewhere no winner is significant."),
-        (
-            [-0.2, 0, -0.2],
-            0.1,
-            "learned wins below 316, and above 3,162, and between them no winner is significant.",
-        ),
-        ([-0.2, -0.3, -0.2], 0.1, "learned wins at every size."),
-        ([0.1, 0.1, 0.1], 0.2, "no difference is significant at any size."),
-        ([0.1, 0.1, 0.1], np.nan, "too few sizes with an interval."),
-    ],
-)
-def test_a_sentence_says_who_wins_where_and_where_it_cant_be_told(gap, half, said):
-    gap = np.array(gap)
-    found = lc.sentence("pretrained", gaps(gap, gap - half, gap + half), "train.samples")
-    assert found == f"pretrained against learned: {said}"
+def test_one_repeat_gives_no_verdict_though_it_has_a_gap():
+    alone = {"gap.pretrained-learned.accuracy_low": None, "train.repeats": 1}
+    alone |= {"gap.pretrained-learned.accuracy_high": None, "learned.accuracy_std": None}
+    rows = [run("a", 100, **alone), run("b", 200)]
+    table = lc.curve(pd.DataFrame(rows), SWEPT, ["train.repeats"], DATA)
+    assert table["verdict"].tolist() == ["", "no verdict", "", "beats"]
+    assert table["doubt"].tolist() == ["", "one repeat gives no interval", "", ""]
+    assert np.isnan(table["accuracy_low"][0])
 
 
-@pytest.mark.parametrize(
-    ("doubtful", "said"),
-    [
-        (
-            [0],
-            "learned wins above 3,166, elsewhere no winner is significant (the lines cross at"
-            " 1,002).",
-        ),
-        (
-            [1],
-            "pretrained wins at 100, learned wins at 10,000, and between them no winner is"
-            " significant.",
-        ),
-        ([0, 2], "no difference is significant at any size."),
-        ([0, 1, 2], "no answer at any size."),
-    ],
-)
-def test_a_point_with_a_doubt_makes_no_winner(doubtful, said):
-    gap = np.array([0.1, 0.0001, -0.1])
-    table = gaps(gap, gap - 0.05, gap + 0.05)
-    table.loc[doubtful, "doubt"] = "`learned` gives nearly every text the same label"
-    assert lc.sentence("pretrained", table, SWEPT) == f"pretrained against learned: {said}"
+def test_a_baseline_that_starts_from_no_vectors_is_a_variant_like_any():
+    more = {"tfidf.accuracy": 0.9, "tfidf.accuracy_std": 0.01, "tfidf.largest_share": 0.5}
+    more |= {"gap.tfidf-learned.accuracy": 0.3, "gap.tfidf-learned.accuracy_low": 0.2}
+    more |= {"gap.tfidf-learned.accuracy_high": 0.4}
+    rows = [run(name, n, **more) for name, n in PAIR]
+    table = lc.curve(pd.DataFrame(rows), SWEPT, PANELS, DATA)
+    assert table["variant"].tolist() == ["learned", "pretrained", "tfidf"] * 2
+    assert table["verdict"].tolist() == ["", "beats", "beats"] * 2
 
 
-def test_a_doubt_names_the_file_in_which_a_key_of_embed_looks_words_up():
-    little = {"variants.pretrained.vectors": "joined", "joined.share_of_tokens": 0.1}
-    row = run("a", 100, **little, **{"embed.joined.vectors": "glove"})
-    assert lc.doubts_of(pd.Series(row), "pretrained", DATA) == [
-        "only 10.0 % of the train split's words have a vector in glove"
-    ]
+def test_runs_that_do_not_tell_a_metric_are_named(capsys):
+    rows = pd.DataFrame([run("old", 100), run("new", 200, **{"learned.macro_f1": 0.5})])
+    assert runs.with_metric(rows, "macro_f1")["Experiment"].tolist() == ["new"]
+    assert capsys.readouterr().err == "old is left out: it has no macro_f1\n"
+    with pytest.raises(InputError, match="no finished experiment has roc_auc"):
+        runs.with_metric(rows, "roc_auc")
 
 
-def test_why_no_winner_is_named_stands_under_the_table():
+def test_gaps_are_corrected_within_a_variant_and_a_panel_and_not_beyond():
+    near = {"gap": 0.1, "half": 0.08, "train.repeats": 3}  # 95 % excludes zero, p is 0.033
+    rows = [run("a", 100, "conv", **near), run("b", 100, **near), run("c", 200, **near)]
+    table = lc.curve(pd.DataFrame(rows), SWEPT, PANELS, DATA)
+    t = 4.302653 * 0.1 / 0.08
+    p = 1 - t / np.sqrt(2 + t**2)  # Student's distribution with 2 degrees of freedom
+    assert table["gap_p"][[1, 3, 5]].tolist() == pytest.approx([p, 2 * p, 2 * p], rel=1e-3)
+    assert table["verdict"].tolist()[1::2] == ["beats", "not significant", "not significant"]
+    text = lc.report(table, SWEPT, PANELS, "title", "accuracy", "")
+    assert text.count("**+0.100** (+0.020 to +0.180)") == 1
+    assert text.count(" +0.100 (+0.020 to +0.180)") == 2
+    assert "Each gap has its own 95 % interval. Bold gaps are significant at 5 % after Holm" in text
+
+
+def test_why_there_is_no_verdict_stands_under_the_table():
     doubtful = {"learned.largest_share": 0.99, "glove.share_of_tokens": 0.1}
     rows = [
         run("a", 100, **doubtful),
@@ -192,8 +191,9 @@ def test_why_no_winner_is_named_stands_under_the_table():
     ]
     data = DATA | {"labels": ["neg", "*pos*"], "test": [40, 8]}
     table = lc.curve(pd.DataFrame(rows), SWEPT, PANELS, data)
-    *_, last = lc.report(table, SWEPT, PANELS, "title").strip().splitlines()
-    assert last.startswith("No winner is named where there is doubt: ")
+    *_, last, _, note = lc.report(table, SWEPT, PANELS, "title", "accuracy", "").splitlines()
+    assert note.startswith("Each gap has its own")
+    assert last.startswith("There is no verdict where there is doubt: ")
     assert "at 100, 200 only 10.0" in last.replace("\\", "")
     assert "at 100 learned gives nearly every text the same label" in last.replace("`", "").replace(
         "\\", ""
@@ -207,26 +207,90 @@ def test_why_no_winner_is_named_stands_under_the_table():
     assert not lc.curve(older, SWEPT, PANELS, empty)["doubt"].any()
 
 
-def test_the_figure_and_the_report_show_every_panel_and_name_the_data(tmp_path):
+def test_the_page_names_the_majority_and_ends_with_what_overlaps():
+    rows = [run(name, n, majority=0.55) for name, n in PAIR]
+    table = lc.curve(pd.DataFrame(rows), SWEPT, PANELS, DATA)
+    text = lc.report(table, SWEPT, PANELS, "title", "accuracy", "Draws overlap.")
+    assert text.splitlines()[-3:] == [
+        "Always the most frequent label: accuracy 0.550.", "", "Draws overlap.",
+    ]  # fmt: skip
+
+
+def test_the_report_shows_every_panel_and_names_the_data(tmp_path):
     rows = [run(f"{n}{h}", n, h, gap=0.1 - n / 2000) for n in (100, 400) for h in ("flat", "mean")]
     table = lc.curve(runs.groups(pd.DataFrame(rows), SWEPT, PANELS)[0], SWEPT, PANELS, DATA)
-    lc.draw(table, SWEPT, PANELS, runs.about(DATA), tmp_path / "curve.png")
-    assert (tmp_path / "curve.png").stat().st_size > 10_000
-    text = lc.report(table, SWEPT, PANELS, runs.about(DATA))
+    text = lc.report(table, SWEPT, PANELS, runs.about(DATA), "accuracy", "")
     assert text.splitlines()[0] == f"# {ABOUT}"
     assert "### model.head flat\n" in text
     assert "### model.head mean\n" in text
-    assert "| 400 | 0.600 | 0.500 | -0.100 (-0.150 to -0.050) |" in text
+    assert "| 400 | 0.600 | 0.500 | **-0.100** (-0.150 to -0.050) |" in text
+
+
+def scored(*rows):
+    return pd.DataFrame(rows, columns=["experiment", "variant", "draw"])
+
+
+def test_the_figure_has_a_line_a_band_and_a_dot_for_each_draw():
+    rows = [run("a", 100, gap=0.1, majority=0.55), run("b", 400, gap=-0.1, majority=0.55)]
+    table = lc.curve(pd.DataFrame(rows), SWEPT, PANELS, DATA)
+    draws = scored(
+        ("a", "learned", 0.58), ("a", "learned", 0.62), ("b", "pretrained", 0.47),
+        ("another", "learned", 0.99),
+    )  # fmt: skip
+    _, axis = plt.subplots()
+    curve_figure.draw_panel(axis, table, draws, SWEPT, "accuracy", curve_figure.styles(table))
+    bands, dots = axis.collections[::2], axis.collections[1::2]
+    found = [line.get_xydata().tolist() for line in axis.lines if line.get_marker() != "None"]
+    assert found == [[[100, 0.6], [400, 0.6]], [[100, 0.7], [400, 0.5]]]
+    assert [of.get_offsets().tolist() for of in dots] == [
+        [[100, 0.58], [100, 0.62]], [[400, 0.47]],
+    ]  # fmt: skip
+    half = 2.776445 * 0.02 / np.sqrt(5)
+    edges = {round(y, 3) for y in bands[1].get_paths()[0].vertices[:, 1]}
+    assert edges == {round(y + sign * half, 3) for y in (0.5, 0.7) for sign in (-1, 1)}
+    dotted, dashed = ([ln for ln in axis.lines if ln.get_linestyle() == s] for s in (":", "--"))
+    assert [line.get_ydata()[0] for line in dotted] == [0.55]
+    assert [line.get_xdata()[0] for line in dashed] == [pytest.approx(200)]
+    plt.close()
+
+
+def test_the_legend_says_what_is_drawn_and_no_more(tmp_path):
+    rows = [run(f"{n}{h}", n, h) for h in "abcde" for n in (100, 400)]
+    table = lc.curve(pd.DataFrame(rows), SWEPT, PANELS, DATA)
+    parts = [*curve_figure.by_panel(table, PANELS)]
+    plain = curve_figure.legend(table, scored(), SWEPT, parts)
+    assert [handle.get_label() for handle in plain] == [
+        "learned", "pretrained", "95 % band of the mean over draws",
+    ]  # fmt: skip
+    table["majority"], table["gap"] = 0.5, [None, 0.1, None, -0.1] * 5
+    table["verdict"] = ["", "beats", "", "loses"] * 5
+    draws = scored(("100a", "learned", 0.6))
+    full = curve_figure.legend(table, draws, SWEPT, [*curve_figure.by_panel(table, PANELS)])
+    assert [handle.get_label() for handle in full] == [
+        "learned", "pretrained", "one draw", "95 % band of the mean over draws",
+        "always the most frequent label", "crosses learned", "95 % interval of the crossing",
+    ]  # fmt: skip
+    path = tmp_path / "curve.png"
+    curve_figure.draw(table, draws, SWEPT, PANELS, "accuracy", "title", path)
+    assert path.stat().st_size > 10_000
 
 
 @pytest.mark.parametrize(
     ("swept", "values", "said"),
     [
-        ("train.learning_rate", [0.001, 0.01, 0.1], "wins below 0.003166, learned wins above 0.03"),
-        ("train.word_dropout", [0.0, 0.25, 0.5], "wins below 0.1251, learned wins above 0.375"),
-        ("model.head", ["conv", "flatten", "mean"], "wins at conv, learned wins at mean, else"),
-        ("variants.pretrained.trainable", [False, True], "wins at false, learned wins at true."),
-        ("download.vectors.glove.vocabulary_limit", [None, 10], "wins at null."),
+        ("train.learning_rate", [0.001, 0.01, 0.1], "at 0.001, is not significantly different at"),
+        (
+            "train.word_dropout",
+            [0.0, 0.25, 0.5],
+            "loses to it at 0.5; the lines cross near 0.25 (9",
+        ),
+        (
+            "model.head",
+            ["conv", "flatten", "mean"],
+            "different at flatten, and loses to it at mean",
+        ),
+        ("variants.pretrained.trainable", [False, True], "at false, and loses to it at true."),
+        ("download.vectors.glove.vocabulary_limit", [None, 10], "10, and beats it at null."),
     ],
 )
 def test_any_parameter_can_be_swept(tmp_path, swept, values, said):
@@ -237,23 +301,26 @@ def test_any_parameter_can_be_swept(tmp_path, swept, values, said):
     ]
     [group] = runs.groups(pd.DataFrame(rows), swept, [])
     table = lc.curve(group, swept, [], DATA)
-    text = lc.report(table, swept, [], "title")
-    assert f"pretrained {said}" in text
+    text = lc.report(table, swept, [], "title", "accuracy", "")
+    assert said in text
     for value, gap in zip(values, size_of_gap, strict=True):
-        assert f"| {runs.written(value)} | 0.600 | {0.6 + gap:.3f} | {gap:+.3f} (" in text
-    lc.draw(table, swept, [], "title", tmp_path / "curve.png")
+        shown = f"{gap:+.3f}" if abs(gap) < 0.1 else f"**{gap:+.3f}**"
+        assert f"| {runs.written(value)} | 0.600 | {0.6 + gap:.3f} | {shown} (" in text
+    curve_figure.draw(table, scored(), swept, [], "accuracy", "title", tmp_path / "curve.png")
 
 
 def test_a_single_run_fits_a_terminal():
     rows = [run("a", 1000, "mean", gap=-0.1)]
     title = runs.about(DATA | {"labels": ["\x1b[2J" + "long" * 30, "pos"]}, "strong")
-    text = lc.result(lc.curve(pd.DataFrame(rows), SWEPT, PANELS, DATA), [SWEPT, *PANELS], title)
+    table = lc.curve(pd.DataFrame(rows), SWEPT, PANELS, DATA)
+    text = lc.result(table, [SWEPT, *PANELS], title, "accuracy", "Draws overlap. " * 9)
     assert all(len(line) < 80 for line in text.splitlines())
     assert "\x1b" not in text
     assert "mine.csv, setting strong: 400 texts" in text
     assert "train.samples 1,000, model.head mean" in " ".join(text.split())
-    pretrained = text.splitlines()[-1]
+    [pretrained] = [line for line in text.splitlines() if line.startswith("pretrained")]
     assert pretrained.split("  ")[-1] == "gap -0.100 (-0.150 to -0.050)"
+    assert text.endswith("Draws overlap.\n")
 
 
 def test_a_curve_overwrites_its_own_and_no_other(tmp_path):
