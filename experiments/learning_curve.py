@@ -54,7 +54,8 @@ def doubts_of(run: pd.Series, variant: str, data: dict) -> list[str]:
     """List what keeps the gap of a run from being an answer, by what the run tells."""
     shares = {name: run.get(f"{name}.largest_share") for name in (REFERENCE, variant)}
     start = str(run.get(f"variants.{variant}.vectors"))  # tfidf starts from none
-    share = run.get(f"{start}.share_of_tokens")
+    named = run.get(f"embed.{start}.vectors")
+    file, share = start if pd.isna(named) else named, run.get(f"{start}.share_of_tokens")
     counted: dict[str, Any] = (
         data if data["labels"] else {"labels": ["0", "1"], "test": [LEAST_TEXTS] * 2}
     )
