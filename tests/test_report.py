@@ -40,7 +40,7 @@ TABLES = {
         ("learned", "initial", "good", 1, 0.5, 0.25),
         ("learned", "initial", "bad", 0, 0, 1),
     ],
-    "calibration": [("learned", 0.25, 0.5)],
+    "calibration": [("learned", 0, 0.25, 0.5)],
     "lengths": [("learned", 1, 99, 3000, 0.5), ("pretrained", 1, 99, 3000, 0.625)],
 }
 COLUMNS = {
@@ -48,7 +48,7 @@ COLUMNS = {
     "moved": ["variant", "word", "distance", "before", "after"],
     "disagreements": ["variant", "kind", "row", "label", "learned", "other", "text"],
     "pictured": ["variant", "matrix", "word", "label", "x", "y"],
-    "calibration": ["variant", "predicted", "positive"],
+    "calibration": ["variant", "repeat", "predicted", "positive"],
     "lengths": ["variant", "words_from", "words_to", "texts", "accuracy"],
 }
 

@@ -30,7 +30,7 @@ def markdown(
     - moved: variant, word, distance (cosine, from initial to trained), before, after;
     - disagreements: variant, kind, row (of the test split), label, text, and the
       probabilities of label 1 that `learned` and the variant, `other`, gave;
-    - calibration: variant, predicted, positive;
+    - calibration: variant, repeat, predicted, positive;
     - lengths: variant, words_from, words_to, texts, accuracy.
     """
     tables = {name: table for name, table in tables.items() if len(table)}
@@ -147,10 +147,20 @@ def words(settings: Params, tables: dict[str, pd.DataFrame]) -> list[str]:
                 }
                 for row in moved[variant].itertuples()
             ]
-            parts += ["The words that training moved most:", table(rows, left=3)]
+            parts += [
+                "The words that training moved most, of those that it moved by more than 0.01:",
+                table(rows, left=3),
+            ]
         if parts:
             blocks += [f"### Words in `{variant}`: {start(settings, variant)}", *parts]
-    return ["## What the vectors did", *blocks] if blocks else []
+    if not blocks:
+        return []
+    return [
+        "## What the vectors did",
+        "All of this is of repeat 0. The words shown tell the labels apart most surely, by all "
+        "labels of the train split, not only those of a draw.",
+        *blocks,
+    ]
 
 
 def nearest(neighbours: pd.DataFrame) -> str:
@@ -193,7 +203,8 @@ def calibration(tables: dict[str, pd.DataFrame], labels: list[str]) -> list[str]
     positive = plain(labels[1])
     return [
         "## Can the probabilities be believed?",
-        f"On the diagonal they can: of the texts given 0.8, eight in ten are {positive}.",
+        f"On the diagonal they can: of the texts given 0.8, eight in ten are {positive}. Each "
+        "variant has a line for each repeat.",
         picture("calibration", f"Share of {positive} by predicted probability"),
     ]
 
