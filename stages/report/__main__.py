@@ -9,6 +9,8 @@ Parameters: all; the report lists them.
 import json
 from pathlib import Path
 
+import pandas as pd
+
 from stages.report import figures
 from stages.report.answer import terminal
 from stages.report.html import html
@@ -40,6 +42,9 @@ def main() -> None:
         read_json, (artifacts.EVALUATION, artifacts.COVERAGE, artifacts.DATA)
     )
     histories = {name: history.read(name) for name in settings.variants}
+    with reading(artifacts.SCORES):
+        scores = pd.read_csv(artifacts.SCORES, keep_default_na=False, dtype={"variant": str})
+        scores = scores[["variant", "repeat", "accuracy"]]
     found = tables.read()
 
     with whole(artifacts.FIGURES) as folder:
@@ -48,7 +53,7 @@ def main() -> None:
             figures.history(histories, measure, folder / f"{measure}.png")
         gap, majority = evaluation["gap"], evaluation["majority"]
         path = folder / "comparison.png"
-        figures.comparison(found["scores"], gap, majority, caption(data), path)
+        figures.comparison(scores, gap, majority, caption(data), path)
         if "pictured" in found:
             figures.words(found["pictured"], data["labels"], folder / "words.png")
         for name, draw in (("calibration", figures.calibration), ("lengths", figures.lengths)):

@@ -13,7 +13,6 @@ from stages.shared.files import reading, whole
 
 TEXT = ("variant", "matrix", "word", "neighbours", "before", "after", "kind", "text")
 COLUMNS = {
-    "scores": ["variant", "repeat", "accuracy"],
     "pictured": ["variant", "matrix", "word", "label", "x", "y"],
     "neighbours": ["variant", "matrix", "word", "neighbours"],
     "moved": ["variant", "word", "distance", "before", "after"],
