@@ -12,12 +12,11 @@ import pandas as pd
 from scipy import stats
 
 from experiments.runs import is_numeric, written
-from stages.shared.evidence import CONFIDENCE, REFERENCE
+from stages.shared.evidence import CONFIDENCE, MUCH_OVERLAP, REFERENCE
 
 SIZE = "train.samples"
 BEATS, LOSES, OPEN, NONE = "beats", "loses", "not significant", "no verdict"
 SAMPLES_DRAWN, SEED = 2000, 0  # of the gaps, for the interval of a crossing
-MUCH = 0.2  # of the texts to train on; draws that take more of them overlap
 
 
 class Crossing(NamedTuple):
@@ -190,7 +189,7 @@ def overlap(samples: pd.Series, n_train: int) -> str:
 
     samples: of each point; empty if none takes much of the n_train texts, or if they are unknown.
     """
-    much = samples[samples > MUCH * n_train] if n_train else samples[:0]
+    much = samples[samples > MUCH_OVERLAP * n_train] if n_train else samples[:0]
     if much.empty:
         return ""
     where = f"From {SIZE} {written(much.min())} on"

@@ -231,7 +231,7 @@ def test_where_native_code_gives_up_for_want_of_memory_dvc_says_so_and_mends_it(
         ("train@learned", "random.npy", "data/sequences/train/labels.npy"),
         ("predict", "test/labels.npy", "data/models/finetuned/repeat_1.weights.h5"),
         ("evaluate", "train/sequences.npy", "data/raw/texts.parquet"),
-        ("report", "coverage.json", "data/report/scores.csv"),
+        ("report", "coverage.json", "metrics/scores.csv"),
     ],
 )
 def test_an_input_that_vanishes_meanwhile_is_named(project, run, stage, opened, path, disturb):

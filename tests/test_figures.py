@@ -164,18 +164,25 @@ def test_a_dollar_is_a_dollar(drawn):
     assert not any(text.get_parse_math() for text in figure.axes[0].texts)
 
 
-def test_calibration_and_lengths_have_a_line_for_each_variant(drawn):
-    tables = {
-        "learned": pd.DataFrame({"predicted": [0.2, 0.7], "positive": [0.3, 0.6]}),
-        "zebra": pd.DataFrame({"predicted": [0.1, 0.9], "positive": [0.2, 0.8]}),
-    }
+def test_calibration_has_a_line_for_each_repeat_of_each_variant(drawn):
+    learned = [(0, 0.2, 0.3), (0, 0.7, 0.6), (1, 0.1, 0.4), (1, 0.8, 0.5)]
+    zebra = [(0, 0.1, 0.2), (0, 0.9, 0.8)]
+    columns = ["repeat", "predicted", "positive"]
+    tables = {"learned": pd.DataFrame(learned, columns=columns)}
+    tables["zebra"] = pd.DataFrame(zebra, columns=columns)
     [axis] = drawn(figures.calibration, tables).axes
-    shown = {line["label"]: (line["x"], line["y"]) for line in lines(axis)}
-    assert shown["learned"] == ([0.2, 0.7], [0.3, 0.6])
-    assert shown["zebra"] == ([0.1, 0.9], [0.2, 0.8])
-    assert shown["calibrated"] == ([0, 1], [0, 1])
+    diagonal, first, second, other = lines(axis)
+    assert (first["x"], first["y"]) == ([0.2, 0.7], [0.3, 0.6])
+    assert (second["x"], second["y"]) == ([0.1, 0.8], [0.4, 0.5])
+    assert (other["x"], other["y"]) == ([0.1, 0.9], [0.2, 0.8])
+    assert (diagonal["x"], diagonal["y"]) == ([0, 1], [0, 1])
+    assert first["color"] == second["color"] != other["color"]
+    named = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert named == ["calibrated", "learned", "zebra"]
     assert axis.get_xlim() == axis.get_ylim() == (0, 1)
 
+
+def test_lengths_have_a_line_for_each_variant(drawn):
     tables = {
         name: pd.DataFrame({"words_from": [1, 1001], "words_to": [1000, 2000], "accuracy": values})
         for name, values in (("learned", [0.5, 0.6]), ("zebra", [0.7, 0.4]))

@@ -124,6 +124,16 @@ def test_equal_texts_stay_on_one_side_of_a_hold_out_also_across_groups():
         assert len({of[text] for text in texts[start : start + 4]}) == 1
 
 
+def test_groups_are_landed_by_number_in_the_order_of_the_table_and_only_where_there_are_any():
+    groups = ["b", "a", None, "b", "c", "a"]
+    splits = ["test", "train", "train", "train", "test", "test"]
+    found = table([0, 1, 0, 1, 1, 0], splits=splits, groups=groups)
+    assert found.schema.field("group").type == pa.int32()
+    assert found["text"].to_pylist() == [f"text {i}" for i in (1, 2, 3, 0, 4, 5)]
+    assert found["group"].to_pylist() == [0, 1, 2, 2, 3, 0]
+    assert "group" not in table([0, 1, 0, 1, 1, 0], splits=splits).column_names
+
+
 def test_groups_without_equal_texts_are_drawn_as_they_are_numbered():
     groups = np.array([2, 0, 1, 0, 2])
     assert equal_texts.joined(groups, np.arange(5)).tolist() == groups.tolist()

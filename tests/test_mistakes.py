@@ -33,17 +33,19 @@ def test_a_long_text_is_shown_from_the_beginning_of_a_word_to_its_end():
     assert len(shown) <= mistakes.MOST_CHARACTERS + 1
 
 
-def test_a_calibrated_variant_lies_on_the_diagonal():
+def test_a_calibrated_variant_lies_on_the_diagonal_in_each_repeat():
     generator = np.random.default_rng(0)
     true = generator.random(200_000).astype(np.float32)
     labels = (generator.random(200_000) < true).astype(int)
-    table = mistakes.calibration(labels, judge(labels, np.stack([true, true])))
-    assert table["predicted"].to_numpy() == pytest.approx(np.arange(0.05, 1, 0.1), abs=0.01)
-    assert table["positive"].to_numpy() == pytest.approx(table["predicted"].to_numpy(), abs=0.01)
-    bold = np.where(true > 0.5, 0.99, 0.01)
-    table = mistakes.calibration(labels, judge(labels, bold[None, :] + 1e-3 * (true - 0.5)))
-    assert table["positive"].to_numpy()[-1] == pytest.approx(0.95, abs=0.01)
-    assert table["predicted"].to_numpy()[-1] == pytest.approx(0.99, abs=0.01)
+    bold = np.where(true > 0.5, 0.99, 0.01) + 1e-3 * (true - 0.5)
+    table = mistakes.calibration(labels, judge(labels, np.stack([true, bold])))
+    assert table.columns.tolist() == ["repeat", "predicted", "positive"]
+    of_true, of_bold = (part for _, part in table.groupby("repeat"))
+    expected = np.arange(0.05, 1, 0.1)
+    assert of_true["predicted"].to_numpy() == pytest.approx(expected, abs=0.01)
+    assert of_true["positive"].to_numpy() == pytest.approx(expected, abs=0.01)
+    assert of_bold["positive"].to_numpy()[-1] == pytest.approx(0.95, abs=0.01)
+    assert of_bold["predicted"].to_numpy()[-1] == pytest.approx(0.99, abs=0.01)
 
 
 def test_texts_of_like_length_are_averaged_and_every_text_is_in_one_group():

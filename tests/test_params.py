@@ -143,6 +143,7 @@ def test_the_default_parameters_are_valid(project):
         ("variants.learned.frozen", True, "known here: vectors, trainable"),
         ("variants", {}, "variants has no learned"),
         ("variants.gap", {"vectors": "glove", "trainable": True}, "variants.gap would collide"),
+        ("variants.best", {"vectors": "glove", "trainable": True}, "variants.best would collide"),
         ("variants.a/b", {"vectors": "glove", "trainable": True}, "variants.a/b"),
         ("variants.learned.vectors", "x", "learned.vectors is x, but embed has only"),
         ("embed.both.vectors", "x", "embed.both.vectors is x, but download.vectors has only glove"),

@@ -42,17 +42,27 @@ def test_a_second_repro_runs_nothing(copy, run):
 def test_the_metrics_have_the_agreed_keys(reproduced):
     evaluation = json.loads((reproduced / "metrics/evaluation.json").read_text())
     variants = ["learned", "pretrained", "finetuned"]
-    assert list(evaluation) == [*variants, "gap", "majority"]
-    scored = ["accuracy", "balanced_accuracy", "log_loss", "roc_auc", "largest_share"]
+    assert list(evaluation) == [*variants, "gap", "best", "majority"]
+    scored = ["balanced_accuracy", "macro_f1", "log_loss", "roc_auc"]
     for variant in variants:
-        assert list(evaluation[variant]) == [*scored, "accuracy_std"]
+        assert list(evaluation[variant]) == [
+            "accuracy", "accuracy_std", *scored, "largest_share",
+        ]  # fmt: skip
     assert list(evaluation["gap"]) == ["pretrained-learned", "finetuned-learned"]
+    compared = ["accuracy", "roc_auc", "balanced_accuracy", "macro_f1"]
     for name, gap in evaluation["gap"].items():
-        assert list(gap) == ["accuracy", "accuracy_low", "accuracy_high", "mcnemar_p"]
+        assert list(gap) == [f"{of}{end}" for of in compared for end in ("", "_low", "_high")]
         variant = name.removesuffix("-learned")
-        difference = evaluation[variant]["accuracy"] - evaluation["learned"]["accuracy"]
-        assert gap["accuracy"] == pytest.approx(difference, abs=1.1e-4)
-        assert gap["accuracy_low"] < gap["accuracy"] < gap["accuracy_high"]
+        for metric in compared:
+            difference = evaluation[variant][metric] - evaluation["learned"][metric]
+            assert gap[metric] == pytest.approx(difference, abs=1.1e-4)
+            assert gap[f"{metric}_low"] < gap[metric] < gap[f"{metric}_high"]
+    assert list(evaluation["best"]) == [
+        "variant", "second", "accuracy", "accuracy_low", "accuracy_high", "undecided",
+    ]  # fmt: skip
+    scores = (reproduced / "metrics/scores.csv").read_text().splitlines()
+    assert scores[0] == "variant,repeat,accuracy,balanced_accuracy,macro_f1,log_loss,roc_auc"
+    assert len(scores) == 1 + 3 * 2
     history = (reproduced / "metrics/training/learned.csv").read_text().splitlines()
     assert history[0] == "repeat,epoch,loss,accuracy,val_loss,val_accuracy"
     assert len(history) == 1 + 2 * 2
@@ -65,7 +75,7 @@ def test_the_metrics_have_the_agreed_keys(reproduced):
 def test_a_parameter_reruns_only_what_reads_it(copy, run):
     trains = {"train@learned", "train@pretrained", "train@finetuned"}
     edit_params(copy, train__samples=30)
-    assert changed_stages(run, copy) == {*trains, "report"}
+    assert changed_stages(run, copy) == {*trains, "evaluate", "report"}
     edit_params(copy, train__samples=40, embed__random__dim=4)
     assert changed_stages(run, copy) == {"embed", "train@learned", "report"}
     edit_params(copy, embed__random__dim=8, tokenize__maxlen=10)
@@ -105,9 +115,8 @@ def test_another_width_and_a_second_file_of_vectors_rerun_only_what_is_made_of_t
     assert len(matrix.any(axis=1).nonzero()[0]) == 3
     after = json.loads((copy / "metrics/evaluation.json").read_text())
     assert list(after["gap"]) == ["pretrained-learned", "finetuned-learned", "other-learned"]
-    assert [name for name in before if after[name] == before[name]] == [
-        "pretrained", "finetuned", "majority",
-    ]  # fmt: skip
+    same = [name for name in before if name != "best" and after[name] == before[name]]
+    assert same == ["pretrained", "finetuned", "majority"]
     page = (copy / "metrics/report.md").read_text()
     assert "| `other` | pretrained vectors (`other`), frozen |" in page
     assert "**Warning:** `other`: only " in page
@@ -291,10 +300,11 @@ for path in map(Path, inputs.split(",")):
             "report",
             [],
             [
-                "data/report/scores.csv",
+                "data/report/lengths.csv",
                 "metrics/coverage.json",
                 "metrics/data.json",
                 "metrics/evaluation.json",
+                "metrics/scores.csv",
                 "metrics/training/learned.csv",
             ],
         ),

@@ -40,7 +40,7 @@ TABLES = {
         ("learned", "initial", "good", 1, 0.5, 0.25),
         ("learned", "initial", "bad", 0, 0, 1),
     ],
-    "calibration": [("learned", 0.25, 0.5)],
+    "calibration": [("learned", 0, 0.25, 0.5)],
     "lengths": [("learned", 1, 99, 3000, 0.5), ("pretrained", 1, 99, 3000, 0.625)],
 }
 COLUMNS = {
@@ -48,7 +48,7 @@ COLUMNS = {
     "moved": ["variant", "word", "distance", "before", "after"],
     "disagreements": ["variant", "kind", "row", "label", "learned", "other", "text"],
     "pictured": ["variant", "matrix", "word", "label", "x", "y"],
-    "calibration": ["variant", "predicted", "positive"],
+    "calibration": ["variant", "repeat", "predicted", "positive"],
     "lengths": ["variant", "words_from", "words_to", "texts", "accuracy"],
 }
 
@@ -85,20 +85,27 @@ def folder(tmp_path):
     return tmp_path
 
 
-def evaluation(**gaps: tuple) -> dict:
+def evaluation(undecided: tuple = (), **gaps: tuple) -> dict:
     """metrics/evaluation.json of learned at 0.6 and variants with (gap, low, high)."""
-    spread = None if any(low is None for _, low, _ in gaps.values()) else 0.01
+    is_one_repeat = any(low is None for _, low, _ in gaps.values())
     rest = {
-        "balanced_accuracy": 0.58, "log_loss": 0.6, "roc_auc": 0.65, "accuracy_std": spread,
-        "largest_share": 0.7,
+        "balanced_accuracy": 0.58, "macro_f1": 0.57, "log_loss": 0.6, "roc_auc": 0.65,
+        "accuracy_std": None if is_one_repeat else 0.01, "largest_share": 0.7,
     }  # fmt: skip
-    keys = ("accuracy", "accuracy_low", "accuracy_high")
+    keys = ("accuracy", "accuracy_low", "accuracy_high", "roc_auc", "roc_auc_low", "roc_auc_high")
+    accuracy = {"learned": 0.6} | {name: 0.6 + gap[0] for name, gap in gaps.items()}
+    first, *others = sorted(accuracy, key=lambda name: -accuracy[name])
     return {
-        "learned": {"accuracy": 0.6, **rest},
-        **{name: {"accuracy": 0.6 + gap[0], **rest} for name, gap in gaps.items()},
+        **{name: {"accuracy": value, **rest} for name, value in accuracy.items()},
         "gap": {
-            f"{name}-learned": dict(zip(keys, gap, strict=True)) | {"mcnemar_p": 0.02}
+            f"{name}-learned": dict(zip(keys, (*gap, -0.005, *gap[1:]), strict=True))
             for name, gap in gaps.items()
+        },
+        "best": {
+            "variant": first,
+            "second": others[0] if others else None,
+            "accuracy_low": None if is_one_repeat or not others else 0.001,
+            "undecided": [*undecided],
         },
         "majority": 0.44,
     }
@@ -210,10 +217,59 @@ def test_the_answer_says_how_good_the_best_is_and_what_needs_no_model(
     result["pretrained"]["roc_auc"] = area
     _, second, third = answer(settings(), result, coverage, DATA).split(". ")
     assert second == (
-        "The most accurate, `pretrained`, labels 64.2 % of the 5,000 test texts right, where "
+        "The most accurate, `pretrained`, labels 64.2 % of the 5,000 test texts right; "
         "always saying spam is right for 44.0 %"
     )
+    assert third.startswith("`pretrained` ranks a positive text above a negative one in ")
     assert grade in third
+
+
+def test_none_is_called_the_most_accurate_where_the_intervals_do_not_say_so(settings, coverage):
+    result = evaluation(("finetuned", "learned"), pretrained=WON, finetuned=UNDECIDED)
+    said = answer(settings(), result, coverage, DATA)
+    assert "most accurate" not in said
+    assert (
+        "Of the 5,000 test texts, `pretrained` labels 64.2 % right, not significantly more than "
+        "`finetuned` or `learned`; always saying spam is right for 44.0 %."
+    ) in said
+    none = (None, None)
+    one = evaluation(("finetuned", "learned"), pretrained=(0.042, *none), finetuned=(0, *none))
+    said = answer(settings(train={"repeats": 1}), one, coverage, DATA)
+    assert "`pretrained` labels the most right, 64.2 %; always" in said
+    assert not re.search("most accurate|significantly", said)
+
+
+@pytest.mark.parametrize(
+    ("samples", "said"),
+    [
+        (4_000, None),
+        (4_001, "each draw holds 20 % of the train split, so the draws share many texts"),
+        (16_000, "each draw holds 80 % of the train split"),
+        (
+            20_000,
+            "every draw holds all 20,000 texts of the train split. So the intervals speak of",
+        ),
+    ],
+)
+def test_draws_that_share_many_texts_are_warned_of(settings, coverage, samples, said):
+    text = markdown(settings(train={"samples": samples}), RESULT, coverage, DATA, {})
+    assert (f"**Warning:** {said}" in text) if said else ("Warning" not in text)
+
+
+def test_the_table_ends_with_what_needs_no_model(page):
+    assert "| majority | no model, always says spam | 0.440 |  |  |  |  |  |  |" in page()
+
+
+def test_groups_are_told_where_there_are_any(settings, coverage, page):
+    assert "group" not in page().partition("## How they learned")[0]
+    text = markdown(settings(), RESULT, coverage, DATA | {"test_groups": 1_234}, {})
+    assert "Texts of one group count together: the test split has 1,234 groups." in text
+
+
+def test_the_words_are_said_to_be_of_repeat_0_and_of_all_labels(page):
+    words = page().partition("## What the vectors did")[2].partition("\n## ")[0]
+    assert "of repeat 0" in words
+    assert "by all labels of the train split" in words
 
 
 @pytest.mark.parametrize(
@@ -316,8 +372,8 @@ def test_a_picture_can_be_opened_without_a_script(page, folder):
 
 
 def test_a_gap_is_bold_where_its_interval_leaves_out_zero(page):
-    assert "| **+0.042** (0.026 to 0.058) | 0.02 |" in page()
-    assert "| +0.004 (−0.011 to 0.019) | 0.02 |" in page()  # noqa: RUF001
+    assert "| **+0.042** (0.026 to 0.058) | **−0.005** (0.026 to 0.058) |" in page()  # noqa: RUF001
+    assert "| +0.004 (−0.011 to 0.019) | −0.005 (−0.011 to 0.019) |" in page()  # noqa: RUF001
 
 
 def test_hostile_text_is_text(page, folder):

@@ -1,14 +1,16 @@
 """scores: metrics, paired intervals and the tables that plots read."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics
 
+from stages.evaluate import per_text, uncertainty
 from stages.evaluate import scores as scores_of
-from stages.evaluate import uncertainty
 from stages.shared import artifacts, predictions
-from stages.shared.predictions import judge
+from stages.shared.predictions import Judged, judge
 
 LABELS = np.array([0, 0, 1, 1], np.int8)
 PROBABILITIES = np.array([[0.1, 0.6, 0.4, 0.9], [0.2, 0.3, 0.7, 0.8]], np.float32)
@@ -25,8 +27,10 @@ def test_each_repeat_is_scored_on_its_own():
 
 def test_a_summary_averages_repeats_and_gives_their_standard_deviation():
     summary = scores_of.summarize(scores_of.score(LABELS, judge(LABELS, PROBABILITIES)))
-    scored = ["accuracy", "balanced_accuracy", "log_loss", "roc_auc", "largest_share"]
-    assert list(summary) == [*scored, "accuracy_std"]
+    assert list(summary) == [
+        "accuracy", "accuracy_std", "balanced_accuracy", "macro_f1", "log_loss", "roc_auc",
+        "largest_share",
+    ]  # fmt: skip
     assert summary["accuracy"] == 0.75
     assert summary["accuracy_std"] == pytest.approx(np.std([0.5, 1], ddof=1), abs=1e-4)
 
@@ -44,29 +48,110 @@ def test_balanced_accuracy_and_the_largest_share_show_a_variant_that_says_one_la
 def test_the_interval_of_a_gap_has_a_width_however_many_the_texts():
     labels = np.zeros(300_000, np.int8)
     same = np.full((2, len(labels)), 0.1, np.float32)
-    gap = scores_of.compare(*[judge(labels, same)] * 2)
-    assert gap["accuracy_low"] < 0 < gap["accuracy_high"]
+    labels[:150_000] = 1
+    gap = scores_of.compare(labels, *[judge(labels, same)] * 2)
+    for metric in scores_of.COMPARED:
+        assert gap[f"{metric}_low"] < 0 < gap[f"{metric}_high"]
 
 
-def test_the_gap_is_over_repeats_and_texts_and_pooled_predictions_are_tested():
+def drawn(n_texts: int, n_repeats: int = 3) -> tuple[np.ndarray, Judged, Judged]:
+    """Uneven labels, and two variants' predictions, many of them level."""
     generator = np.random.default_rng(0)
-    labels = generator.integers(0, 2, 300)
-    reference, better = np.clip(labels * [[[0.2]], [[0.4]]] + generator.random((2, 4, 300)), 0, 1)
-    right, reference_right = (better > 0.5) == labels, (reference > 0.5) == labels
-    expected = uncertainty.paired_interval(right, reference_right)
-    gap = scores_of.compare(judge(labels, better), judge(labels, reference))
-    assert [gap["accuracy"], gap["accuracy_low"], gap["accuracy_high"]] == np.round(
-        expected, 4
-    ).tolist()
-    pooled = [(of.mean(axis=0) > 0.5) == labels for of in (better, reference)]
-    assert gap["mcnemar_p"] == pytest.approx(uncertainty.mcnemar(*pooled), rel=0.05)
+    labels = (generator.random(n_texts) < 0.3).astype(np.int8)
+    noise = generator.random((2, n_repeats, n_texts))
+    worse, better = np.clip(labels * [[[0.2]], [[0.4]]] + noise, 0, 1).round(2)
+    return labels, judge(labels, better), judge(labels, worse)
+
+
+OF_SKLEARN = {
+    "accuracy": metrics.accuracy_score,
+    "balanced_accuracy": metrics.balanced_accuracy_score,
+    "macro_f1": partial(metrics.f1_score, average="macro"),
+    "roc_auc": metrics.roc_auc_score,
+}
+
+
+@pytest.mark.parametrize("metric", scores_of.COMPARED)
+def test_what_each_text_adds_has_the_metric_as_its_mean_in_every_repeat(metric):
+    labels, own, _ = drawn(200)
+    values = scores_of.values(metric, labels, own)
+    assert values.shape == own.right.shape
+    predicted = own.probabilities if metric == "roc_auc" else own.classes
+    expected = [OF_SKLEARN[metric](labels, repeat) for repeat in predicted]
+    assert values.mean(axis=1) == pytest.approx(expected)
+    assert scores_of.score(labels, own)[metric].to_numpy() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("metric", scores_of.COMPARED)
+def test_what_a_text_adds_is_how_the_metric_moves_where_that_text_counts_more(metric):
+    labels, own, _ = drawn(200)
+    predicted = (own.probabilities if metric == "roc_auc" else own.classes)[0]
+    values, more = scores_of.values(metric, labels, own)[0], 1e-6
+    for text in range(0, 200, 10):
+        weights = np.ones(200)
+        weights[text] += more
+        moved = OF_SKLEARN[metric](labels, predicted, sample_weight=weights) - values.mean()
+        assert moved / more * 200 == pytest.approx(values[text] - values.mean(), abs=1e-3)
+
+
+def test_of_more_than_two_classes_each_is_taken_against_the_rest():
+    generator = np.random.default_rng(0)
+    labels = generator.choice(3, 300, p=[0.6, 0.3, 0.1])
+    probabilities = generator.dirichlet([1, 1, 1], (2, 300))
+    probabilities = (probabilities + np.eye(3)[labels]) / 2
+    classes = probabilities.argmax(axis=2)
+    for values, metric in (
+        (per_text.accuracy, metrics.accuracy_score),
+        (per_text.balanced_accuracy, metrics.balanced_accuracy_score),
+        (per_text.macro_f1, partial(metrics.f1_score, average="macro")),
+    ):
+        expected = [metric(labels, repeat) for repeat in classes]
+        assert values(labels, classes).mean(axis=1) == pytest.approx(expected)
+    expected = [metrics.roc_auc_score(labels, of, multi_class="ovr") for of in probabilities]
+    assert per_text.roc_auc(labels, probabilities).mean(axis=1) == pytest.approx(expected)
+
+
+def test_the_variance_of_an_area_is_that_of_delong():
+    # Three positive texts above 3, 2 and 1 of four negative ones, which are below 3, 2, 1 and 0.
+    positive = np.array([1, 1, 1, 0, 0, 0, 0], bool)
+    scores = np.array([[0.9, 0.6, 0.4, 0.1, 0.5, 0.7, 1.0]])
+    values = per_text.placements(positive, scores)[0]
+    assert values.mean() == pytest.approx(0.5)
+    of_positive, of_negative = np.var([3 / 4, 2 / 4, 1 / 4]), np.var([1, 2 / 3, 1 / 3, 0])
+    assert np.var(values) / 7 == pytest.approx(of_positive / 3 + of_negative / 4)
+
+
+def test_a_gap_is_over_repeats_and_texts_in_every_metric():
+    labels, own, reference = drawn(300)
+    groups = np.arange(300) // 3
+    gap = scores_of.compare(labels, own, reference, groups, overlap=0.5)
+    metrics_of = list(scores_of.COMPARED)
+    assert metrics_of == ["accuracy", "roc_auc", "balanced_accuracy", "macro_f1"]
+    assert list(gap) == [f"{of}{end}" for of in metrics_of for end in ("", "_low", "_high")]
+    for metric in metrics_of:
+        difference = np.subtract(*(scores_of.values(metric, labels, of) for of in (own, reference)))
+        expected = uncertainty.paired_interval(difference, groups, overlap=0.5)
+        found = [gap[metric], gap[f"{metric}_low"], gap[f"{metric}_high"]]
+        assert found == pytest.approx(expected, abs=6e-5)
+
+
+def test_a_class_of_few_texts_widens_the_interval_of_a_metric_in_which_it_counts_as_much():
+    labels = (np.arange(100) < 5).astype(np.int8)
+    right = judge(labels, np.tile(labels.astype(float), (3, 1)))
+    gap = scores_of.compare(labels, right, right)
+    # 1.96 / 102, and that by the root of the mean square of 100 / (2 x 5) and 100 / (2 x 95)
+    assert gap["accuracy_high"] == pytest.approx(0.0192, abs=1e-4)
+    for metric in ("roc_auc", "balanced_accuracy", "macro_f1"):
+        assert gap[f"{metric}_high"] == pytest.approx(0.0192 * 7.0809, abs=1e-3)
 
 
 def test_one_repeat_gives_no_interval():
     first, second = (judge(LABELS, PROBABILITIES[rows]) for rows in (slice(1), slice(1, 2)))
     assert scores_of.summarize(scores_of.score(LABELS, first))["accuracy_std"] is None
-    gap = scores_of.compare(second, first)
-    assert gap == {"accuracy": 0.5, "accuracy_low": None, "accuracy_high": None, "mcnemar_p": 0.5}
+    gap = scores_of.compare(LABELS, second, first)
+    assert gap["accuracy"] == 0.5
+    assert gap["roc_auc"] == 0.25
+    assert {gap[f"{of}_{end}"] for of in scores_of.COMPARED for end in ("low", "high")} == {None}
 
 
 def test_the_mean_roc_runs_from_corner_to_corner_and_keeps_the_mean_area():
@@ -119,6 +204,28 @@ def test_each_gap_is_that_of_a_variant_to_learned():
         "learned": judge(LABELS, PROBABILITIES),
         "better": judge(LABELS, PROBABILITIES[[1, 1]]),
     }
-    gaps = scores_of.compare_all(judged)
+    gaps = scores_of.compare_all(LABELS, judged, None, 0.01)
     assert list(gaps) == ["worse-learned", "better-learned"]
     assert [gap["accuracy"] for gap in gaps.values()] == [-0.25, 0.25]
+
+
+def test_the_best_is_compared_with_the_second_and_may_be_no_better_than_others():
+    labels, better, worse = drawn(400)
+    # The best's, but wrong about one text in a hundred.
+    near = judge(labels, np.where(np.arange(400) % 100, better.probabilities, 1 - labels))
+    judged = {"learned": worse, "near": near, "first": better}
+    found = scores_of.best(judged, None, 0.01)
+    assert [*found] == [
+        "variant", "second", "accuracy", "accuracy_low", "accuracy_high", "undecided",
+    ]  # fmt: skip
+    assert (found["variant"], found["second"], found["undecided"]) == ("first", "near", ["near"])
+    gap = scores_of.compare(labels, better, near, None, 0.01)
+    for key in ("accuracy", "accuracy_low", "accuracy_high"):
+        assert found[key] == gap[key]
+    assert scores_of.best({"learned": worse, "first": better}, None, 0.01)["undecided"] == []
+    alone = scores_of.best({"learned": worse}, None, 0.01)
+    assert (alone["variant"], alone["second"], alone["accuracy"]) == ("learned", None, None)
+    once = {name: judge(labels, of.probabilities[:1]) for name, of in judged.items()}
+    once = scores_of.best(once, None, 0.01)
+    assert once["accuracy_low"] is None
+    assert once["undecided"] == ["near", "learned"]

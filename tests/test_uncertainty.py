@@ -1,93 +1,217 @@
-"""The interval of the gap covers the truth as often as it says, and McNemar's test is exact."""
+"""The interval of a gap covers the truth as often as it says, in each regime that it is made for.
+
+A study is drawn from a model whose true gap is known, and many studies count how often their
+intervals contain it. The bounds allow for the chance in so many studies: of 2,000 with a true
+coverage of 0.95, one in a thousand shows less than 0.935.
+"""
+
+import itertools
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from stages.evaluate.uncertainty import mcnemar, paired_interval
+from stages.evaluate import scores
+from stages.evaluate.uncertainty import paired_interval
+from stages.shared.predictions import judge
 
-N_REPEATS, N_REVIEWS, N_STUDIES = 5, 400, 1000
-REPEAT, REVIEW, NOISE = 0.15, 0.7, 0.5  # spreads, in units of the latent score
+STUDIES, SCORED = 2000, 600
+LEAST = 0.935
+MEANS = (0.1, 0.3)  # of two variants' scores, in units of their spread; above 0 is right
+# The spreads of what is random in a score: the repeat, the text, and the two together.
+BOTH, TEXTS, REPEATS, LARGE = (0.15, 0.7, 0.5), (0.02, 0.7, 0.5), (0.15, 0.05, 0.5), (0.5, 0.7, 0.5)
 
 
-def simulate(rng, means, repeat, review):
-    """Which reviews two variants get right, and the true gap: both effects drawn for each."""
-    score = [
-        mean
-        + rng.normal(0, repeat, (N_REPEATS, 1))
-        + rng.normal(0, review, (1, N_REVIEWS))
-        + rng.normal(0, NOISE, (N_REPEATS, N_REVIEWS))
-        for mean in means
-    ]
-    spread = np.sqrt(repeat**2 + review**2 + NOISE**2)
-    truth = np.diff(stats.norm.cdf(np.array(means) / spread))[0]
-    return score[1] > 0, score[0] > 0, truth
+def study(
+    n_repeats, n_texts, means=MEANS, spreads=BOTH, common=0.5, pool=0.0, groups=None, of_group=0.0
+):
+    """Draw the differences of STUDIES studies, and their true gap.
+
+    common: the share of a text's effect that both variants have. pool: the share of a repeat's
+    effect that all repeats have, as draws from one pool of texts do. of_group: the spread of a
+    group's effect, which all its texts have.
+    """
+    rng = np.random.default_rng(0)
+    repeat, text, noise = spreads
+    in_common = rng.normal(size=(STUDIES, 1, n_texts))
+    right = []
+    for mean in means:
+        score = noise * rng.normal(size=(STUDIES, n_repeats, n_texts))
+        score += repeat * np.sqrt(pool) * rng.normal(size=(STUDIES, 1, 1))
+        score += repeat * np.sqrt(1 - pool) * rng.normal(size=(STUDIES, n_repeats, 1))
+        own = rng.normal(size=(STUDIES, 1, n_texts))
+        score += text * (np.sqrt(common) * in_common + np.sqrt(1 - common) * own)
+        if groups is not None:
+            score += of_group * rng.normal(size=(STUDIES, 1, groups.max() + 1))[:, :, groups]
+        spread = np.sqrt(repeat**2 + text**2 + noise**2 + of_group**2)
+        right.append(score > -mean * spread)
+    gap = stats.norm.cdf(means[1]) - stats.norm.cdf(means[0])
+    return right[1] - right[0].astype(float), gap
+
+
+def coverage(differences, gap, **options):
+    """The share of studies whose interval contains the gap; each has a width."""
+    ends = np.array([paired_interval(difference, **options)[1:] for difference in differences])
+    low, high = ends.T
+    assert (low < high).all()
+    return np.mean((low <= gap) & (gap <= high))
+
+
+@pytest.mark.parametrize("n_repeats", [2, 3, 5])
+@pytest.mark.parametrize(
+    "spreads", [BOTH, TEXTS, REPEATS, LARGE], ids=["both", "texts", "repeats", "large"]
+)
+def test_a_95_percent_interval_covers_the_gap_with_two_to_five_repeats(spreads, n_repeats):
+    differences, gap = study(n_repeats, 150, spreads=spreads)
+    covered = coverage(differences, gap)
+    assert covered >= LEAST
+    if n_repeats == 5:
+        assert covered <= 0.985
+        if spreads == TEXTS:  # what an interval over repeats alone is worth there
+            by_repeat = differences.mean(axis=2)
+            half = stats.sem(by_repeat, axis=1) * stats.t.ppf(0.975, 4)
+            assert np.mean(np.abs(by_repeat.mean(axis=1) - gap) <= half) < 0.85
 
 
 @pytest.mark.parametrize(
-    ("repeat", "review"), [(REPEAT, REVIEW), (0.02, REVIEW), (REPEAT, 0.05)],
-    ids=["both", "reviews", "repeats"],
-)  # fmt: skip
-def test_a_95_percent_interval_covers_the_truth_about_95_percent_of_the_time(repeat, review):
-    rng, covered, covered_by_repeats_alone = np.random.default_rng(0), 0, 0
-    for _ in range(N_STUDIES):
-        correct, reference, truth = simulate(rng, (0.1, 0.25), repeat, review)
-        _, low, high = paired_interval(correct, reference)
-        covered += low <= truth <= high
-        gaps = correct.mean(axis=1) - reference.mean(axis=1)
-        half = stats.sem(gaps) * stats.t.ppf(0.975, N_REPEATS - 1)
-        covered_by_repeats_alone += abs(gaps.mean() - truth) <= half
-    assert 0.93 <= covered / N_STUDIES <= 0.985
-    if repeat == 0.02:  # what an interval over repeats alone is worth there
-        assert covered_by_repeats_alone / N_STUDIES < 0.85
+    "accuracies", [(0.97, 0.97), (0.97, 0.995), (0.99, 0.995), (0.995, 0.995)], ids=str
+)
+@pytest.mark.parametrize("n_texts", [20, 60])
+@pytest.mark.parametrize("n_repeats", [2, 3, 5])
+def test_where_two_variants_differ_on_few_texts_the_interval_covers_and_has_a_width(
+    n_repeats, n_texts, accuracies
+):
+    means = stats.norm.ppf(accuracies)
+    differences, gap = study(n_repeats, n_texts, means, (0.05, 0.8, 0.6), common=1)
+    assert coverage(differences[:1000], gap) >= 0.94
+
+
+def scored(n_repeats, n_positive, n_texts, separations):
+    """Draw labels, SCORED studies' scores of two variants, and the true gap in each metric.
+
+    A variant's score of a text is its separation, to the side of its label, with an effect of the
+    repeat, one of the text and a noise.
+    """
+    rng = np.random.default_rng(0)
+    repeat, text, noise = 0.1, 0.7, 0.5
+    labels = (np.arange(n_texts) < n_positive).astype(np.int8)
+    side, spread = 2 * labels - 1, np.sqrt(text**2 + noise**2)
+    drawn, true = [], []
+    share = n_positive / n_texts
+    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
+    for separation in separations:
+        own = separation + repeat * rng.normal(size=(SCORED, n_repeats, 1))
+        score = side * own + text * rng.normal(size=(SCORED, 1, n_texts))
+        drawn.append(score + noise * rng.normal(size=(SCORED, n_repeats, n_texts)))
+        right = stats.norm.cdf((separation + repeat * nodes) / spread)  # of either label
+        wrong = 1 - right
+        f1 = np.mean([2 * p * right / (2 * p * right + wrong) for p in (share, 1 - share)], axis=0)
+        area = stats.norm.cdf(np.sqrt(2) * (separation + repeat * nodes) / spread)
+        true.append([weights @ values / weights.sum() for values in (right, right, f1, area)])
+    names = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc")
+    return labels, drawn, dict(zip(names, np.subtract(*true[::-1]), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("n_repeats", "n_positive", "n_texts", "separations"),
+    [
+        (2, 60, 120, (0.3, 0.5)),
+        (3, 24, 120, (0.3, 0.5)),
+        (5, 60, 120, (0.3, 0.5)),
+        (5, 5, 100, (1.2, 2.4)),  # few of one class, and hardly one wrong
+    ],
+)
+def test_the_interval_covers_in_each_metric_that_variants_are_compared_in(
+    n_repeats, n_positive, n_texts, separations
+):
+    labels, drawn, true = scored(n_repeats, n_positive, n_texts, separations)
+    covered = dict.fromkeys(scores.COMPARED, 0)
+    assert covered.keys() == true.keys()
+    for reference, own in zip(*map(stats.norm.cdf, drawn), strict=True):
+        gap = scores.compare(labels, judge(labels, own), judge(labels, reference))
+        for metric in covered:
+            covered[metric] += gap[f"{metric}_low"] <= true[metric] <= gap[f"{metric}_high"]
+    assert min(covered.values()) >= 0.93 * SCORED
+
+
+EVEN = np.arange(200) // 10
+UNEVEN = np.repeat(np.arange(40), np.tile([1, 2, 3, 14], 10))
+
+
+@pytest.mark.parametrize("groups", [EVEN, UNEVEN], ids=["even", "uneven"])
+@pytest.mark.parametrize("n_repeats", [2, 5])
+def test_texts_of_one_group_are_taken_together(groups, n_repeats):
+    differences, gap = study(n_repeats, 200, spreads=(0.05, 0.5, 0.5), groups=groups, of_group=0.5)
+    assert coverage(differences, gap, groups=groups) >= LEAST
+    if n_repeats == 5:
+        assert coverage(differences, gap) < 0.87  # what ignoring the groups is worth
+
+
+@pytest.mark.parametrize(("overlap", "uncorrected"), [(0.4, 0.87), (0.8, 0.7)])
+def test_draws_that_share_a_pool_need_a_wider_interval(overlap, uncorrected):
+    differences, gap = study(5, 150, pool=overlap)
+    assert coverage(differences, gap, overlap=overlap) >= LEAST
+    assert coverage(differences, gap) < uncorrected
+
+
+# Effects of repeats ±0.01, of texts 0.06, 0, -0.06, and of both ±(0, -0.01, 0.01).
+BY_HAND = np.array([[0.07, 0, -0.04], [0.05, 0, -0.08]])
+
+
+def test_the_half_width_is_that_of_the_formula():
+    # ms_repeat 3 x 0.0002, ms_text 2 x 0.0072 / 2, ms_residual 0.0004 / 2
+    half = np.sqrt((12.7062**2 * 0.0006 + 1.95996**2 * (0.0072 - 0.0002)) / 6)
+    assert paired_interval(BY_HAND, added=0) == pytest.approx((0, -half, half), abs=1e-5)
+    # 1 / 2 becomes 1 / 2 + 0.25 / 0.75, which is 5 / 3 of it
+    half = np.sqrt((12.7062**2 * 0.0006 * 5 / 3 + 1.95996**2 * (0.0072 - 0.0002)) / 6)
+    found = paired_interval(BY_HAND, overlap=0.25, added=0)
+    assert found == pytest.approx((0, -half, half), abs=1e-5)
+
+
+@pytest.mark.parametrize("overlap", [0.01, 0.2, 1])
+def test_draws_that_share_little_or_all_are_not_corrected_for(overlap):
+    assert paired_interval(BY_HAND, overlap=overlap, added=0) == paired_interval(BY_HAND, added=0)
+
+
+def test_groups_of_one_text_change_nothing_and_a_text_that_comes_twice_counts_once():
+    difference = study(3, 150)[0][0]
+    plain = paired_interval(difference)
+    order = np.random.default_rng(0).permutation(150)
+    assert paired_interval(difference, groups=order) == pytest.approx(plain)
+    many = np.tile(difference, 20)
+    twice = paired_interval(many.repeat(2, axis=1), groups=np.arange(many.shape[1]).repeat(2))
+    assert twice == pytest.approx(paired_interval(many), abs=1e-5)
+
+
+def test_one_group_says_nothing_of_others():
+    assert paired_interval(BY_HAND, groups=np.zeros(3, int))[1:] == (-1, 1)
 
 
 def test_the_gap_is_the_mean_difference_and_one_repeat_has_no_interval():
-    rng = np.random.default_rng(0)
-    correct, reference = rng.random((2, 3, 50)) < 0.6
-    gap, low, high = paired_interval(correct, reference)
-    assert gap == pytest.approx(correct.mean() - reference.mean())
+    difference = study(3, 50)[0][0]
+    gap, low, high = paired_interval(difference)
+    assert gap == pytest.approx(difference.mean())
     assert low < gap < high
-    assert paired_interval(correct[:1], reference[:1])[1:] == (None, None)
+    assert paired_interval(difference[:1])[1:] == (None, None)
 
 
-def test_repeats_that_agree_leave_the_interval_over_reviews():
-    correct, reference = (np.random.default_rng(0).random((2, 1, 300)) < 0.6).repeat(4, axis=1)
-    gap, low, high = paired_interval(correct, reference)
-    expected = stats.ttest_1samp(correct[0].astype(float) - reference[0], 0)
-    assert (low, high) == pytest.approx(tuple(expected.confidence_interval(0.95)))
-    assert gap == pytest.approx((correct[0].astype(float) - reference[0]).mean())
+def test_repeats_that_agree_leave_the_interval_over_texts():
+    difference = study(1, 300)[0][0].repeat(4, axis=0)
+    gap, low, high = paired_interval(difference)
+    half = stats.sem(difference[0]) * stats.norm.ppf(0.975)
+    assert (low, high) == pytest.approx((gap - half, gap + half))
 
 
-@pytest.mark.parametrize("accuracies", [(0.97, 0.97), (0.97, 0.995), (0.99, 0.995)])
-@pytest.mark.parametrize("n_repeats", [2, 5])
-@pytest.mark.parametrize("n_reviews", [20, 60])
-def test_where_two_variants_differ_on_few_reviews_the_interval_covers_and_has_a_width(
-    n_reviews, n_repeats, accuracies
-):
-    rng, covered = np.random.default_rng(0), 0
-    for _ in range(N_STUDIES):
-        easy = rng.normal(size=n_reviews)  # for both
-        correct, reference = (
-            stats.norm.ppf(accuracy) > 0.8 * easy + 0.6 * rng.normal(size=(n_repeats, n_reviews))
-            for accuracy in reversed(accuracies)
-        )
-        _, low, high = paired_interval(correct, reference)
-        assert low < high
-        covered += low <= accuracies[1] - accuracies[0] <= high
-    assert covered / N_STUDIES >= 0.95
+def test_two_variants_that_never_differ_may_still_differ_on_other_texts():
+    # 1.96 / (100 + 2), one text in all added to those that differ (Agresti and Min)
+    never = np.zeros((3, 100))
+    assert paired_interval(never) == pytest.approx((0, -0.01922, 0.01922), abs=1e-5)
+    # Ten groups, of which two are added: 2.262 / (10 + 2)
+    found = paired_interval(never, groups=np.arange(100) // 10)
+    assert found == pytest.approx((0, -0.18852, 0.18852), abs=1e-5)
 
 
-def test_two_variants_that_never_differ_may_still_differ_on_other_reviews():
-    # 1.96 / (100 + 2), one review in all added to those that differ (Agresti and Min)
-    assert paired_interval(*np.ones((2, 3, 100), bool)) == pytest.approx(
-        (0, -0.01922, 0.01922), abs=1e-5
-    )
-
-
-def test_mcnemar_is_the_sign_test_on_what_one_alone_gets_right():
-    correct = np.array([1, 1, 1, 1, 1, 0, 1, 0], bool)
-    reference = np.array([0, 0, 0, 0, 0, 1, 1, 0], bool)
-    assert mcnemar(correct, reference) == pytest.approx(2 * (1 + 6) / 64)
-    assert mcnemar(reference, correct) == mcnemar(correct, reference)
-    assert mcnemar(correct, correct) == 1
+def test_an_interval_ends_where_a_gap_can():
+    for difference in itertools.product([0.0, 1.0], repeat=2):
+        _, low, high = paired_interval(np.array([[difference[0]] * 4, [difference[1]] * 4]))
+        assert -1 <= low <= high <= 1

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 import yaml
 from keras.src.legacy.preprocessing.text import text_to_word_sequence
+from scipy import stats
 from sklearn import metrics
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.utils.extmath import randomized_svd
@@ -38,14 +39,16 @@ VARIANTS = {
 
 @pytest.fixture(scope="module")
 def texts(imdb) -> pd.DataFrame:
-    """The texts as a user would bring them: split, label, text."""
+    """The texts as a user would bring them: split, label, text, and the film that each is of."""
     table = imdb.to_pandas()
     parts = []
     for (split, label), n_texts in COUNTS.items():
         rows = table[(table["split"] == split) & (table["label"] == (label == "good"))]
         part = rows[:n_texts].assign(split=split, label=label)
         parts.append(part)
-    return pd.concat(parts).sample(frac=1, random_state=3).reset_index(drop=True)
+    shuffled = pd.concat(parts).sample(frac=1, random_state=3).reset_index(drop=True)
+    films = np.random.default_rng(3).integers(0, 90, len(shuffled))
+    return shuffled.assign(film=[f"film {number}" for number in films])
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +69,7 @@ def root(texts, vectors, make_project, run, tmp_path_factory) -> Path:
     content = yaml.safe_load((root / "params.yaml").read_text())
     content["download"]["texts"] |= {
         "source": "table", "path": "texts.csv", "split": "split", "positive": "bad",
+        "group": "film",
     }  # fmt: skip
     content["download"]["vectors"]["glove"]["path"] = "glove.txt"
     content["embed"] = {
@@ -102,6 +106,12 @@ def split(texts):
         return rows["text"].tolist(), (rows["label"] == "bad").to_numpy().astype(int)
 
     return of
+
+
+@pytest.fixture(scope="module")
+def groups(texts) -> np.ndarray:
+    """The film of each text of the test split, in the user's order."""
+    return texts[texts["split"] == "test"]["film"].to_numpy()
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +176,7 @@ def test_words_and_pairs_are_those_of_the_train_split(root, vocabulary, sequence
     assert (sequences("test")[:, MAXLEN:] > 0).any()  # else nothing was tested
 
 
-def test_labels_and_counts_are_the_users(root, split, vocabulary):
+def test_labels_groups_and_counts_are_the_users(root, texts, split, groups, vocabulary):
     for name in ("train", "test"):
         labels = np.load(root / f"data/sequences/{name}/labels.npy")
         np.testing.assert_array_equal(labels, split(name)[1])
@@ -175,7 +185,12 @@ def test_labels_and_counts_are_the_users(root, split, vocabulary):
     assert data == {
         "name": "texts.csv", "labels": LABELS, "train": [70, 60], "test": [34, 45],
         "test_in_train": 0, "two_labels": 0, "words": len(vocabulary), "tokens": len(tokens),
+        "test_groups": len({*groups}),
     }  # fmt: skip
+    landed = pd.read_parquet(root / "data/raw/texts.parquet")
+    in_order = pd.concat(texts[texts["split"] == name] for name in ("train", "test"))
+    assert landed["group"].dtype == np.int32
+    assert landed["group"].tolist() == pd.factorize(in_order["film"])[0].tolist()
 
 
 def test_each_row_of_a_matrix_is_its_words_vector(root, vectors, vocabulary):
@@ -275,9 +290,13 @@ def correct(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return (probabilities > 0.5) == (labels == 1)
 
 
+def f1(labels: np.ndarray, predicted: np.ndarray) -> float:
+    return metrics.f1_score(labels, predicted, average="macro")
+
+
 def test_each_metric_is_a_mean_over_repeats(evaluation, predictions, split):
     labels = split("test")[1]
-    assert set(evaluation) == {*VARIANTS, "gap", "majority"}
+    assert set(evaluation) == {*VARIANTS, "gap", "best", "majority"}
     for variant, rows in predictions.items():
         right = correct(rows, labels)
         per_class = [right[:, labels == label].mean(axis=1) for label in (0, 1)]
@@ -285,6 +304,7 @@ def test_each_metric_is_a_mean_over_repeats(evaluation, predictions, split):
             "accuracy": right.mean(),
             "balanced_accuracy": np.mean(per_class),
             "accuracy_std": right.mean(axis=1).std(ddof=1),
+            "macro_f1": np.mean([f1(labels, row > 0.5) for row in rows]),
             "log_loss": np.mean([metrics.log_loss(labels, row) for row in rows]),
             "roc_auc": np.mean([metrics.roc_auc_score(labels, row) for row in rows]),
             "largest_share": np.mean([max((r > 0.5).mean(), (r <= 0.5).mean()) for r in rows]),
@@ -293,27 +313,72 @@ def test_each_metric_is_a_mean_over_repeats(evaluation, predictions, split):
     assert evaluation["majority"] == pytest.approx(34 / 79, abs=5e-5)  # good, of the train split
 
 
-def test_each_gap_is_the_variant_less_learned_repeat_by_repeat(evaluation, predictions, split):
-    labels = split("test")[1]
-    gaps = evaluation["gap"]
+def half_width(d: np.ndarray, groups: np.ndarray) -> float:
+    """The half-width of a gap's interval, by sums over texts, each draw more than half of a pool.
+
+    d (repeats, texts), groups the group of each text.
+    """
+    n_repeats, n_texts = d.shape
+    by_repeat, by_text = d.mean(axis=1), d.mean(axis=0)
+    residual = d - by_repeat[:, None] - by_text + d.mean()
+    names, sizes = np.unique(groups, return_counts=True)
+
+    def squares(row: np.ndarray) -> float:
+        sums = [row[groups == name].sum() for name in names]
+        return len(names) / (len(names) - 1) * np.square(sums).sum()
+
+    variance = by_repeat.var(ddof=1)  # of one repeat
+    of_texts = squares(by_text - d.mean()) / n_texts**2
+    of_residual = np.mean([squares(row) for row in residual]) / n_texts**2 / (n_repeats - 1)
+    overlap = SAMPLES / 130
+    t = stats.t.ppf(0.975, n_repeats - 1)
+    z = stats.t.ppf(0.975, n_texts**2 / np.square(sizes).sum() - 1)
+    of_repeats = t**2 * variance * (1 / n_repeats + overlap / (1 - overlap))
+    return np.sqrt(of_repeats + z**2 * max(of_texts - of_residual, 0))
+
+
+def placed(labels: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """What each text adds to the area under the ROC curve: every pair of texts is compared."""
+    pairs = row[labels == 1][:, None], row[labels == 0]
+    above = (pairs[0] > pairs[1]) + (pairs[0] == pairs[1]) / 2
+    values = np.full(len(labels), above.mean())
+    for label, axis in ((1, 1), (0, 0)):
+        values[labels == label] += (above.mean(axis=axis) - above.mean()) / np.mean(labels == label)
+    return values
+
+
+def test_each_gap_is_the_variant_less_learned_repeat_by_repeat(
+    evaluation, predictions, split, groups
+):
+    labels, gaps = split("test")[1], evaluation["gap"]
     assert list(gaps) == ["pretrained-learned", "zebra-learned", "finetuned-learned"]
     for name, gap in gaps.items():
         variant = name.removesuffix("-learned")
-        difference = evaluation[variant]["accuracy"] - evaluation["learned"]["accuracy"]
-        assert gap["accuracy"] == pytest.approx(difference, abs=1.1e-4)
-        right, reference = (
-            correct(predictions[of], labels).astype(float) for of in (variant, "learned")
-        )
-        d = right - reference
-        by_repeat, by_text = d.mean(axis=1), d.mean(axis=0)
-        ms_repeat = d.shape[1] * by_repeat.var(ddof=1)
-        ms_text = d.shape[0] * by_text.var(ddof=1)
-        residual = d - by_repeat[:, None] - by_text + d.mean()
-        ms_residual = (residual**2).sum() / ((d.shape[0] - 1) * (d.shape[1] - 1))
-        least = np.sqrt((ms_repeat + max(ms_text - ms_residual, 0)) / d.size) * 1.96
-        # Around the gap, evenly, and no narrower than the normal distribution would have it.
-        assert gap["accuracy_low"] + gap["accuracy_high"] == pytest.approx(2 * d.mean(), abs=2e-4)
-        assert gap["accuracy_high"] - gap["accuracy"] >= least - 1e-4
+        for metric in ("accuracy", "roc_auc", "balanced_accuracy", "macro_f1"):
+            difference = evaluation[variant][metric] - evaluation["learned"][metric]
+            assert gap[metric] == pytest.approx(difference, abs=1.1e-4)
+        both = [predictions[of] for of in (variant, "learned")]
+        right = [correct(rows, labels).astype(float) for rows in both]
+        areas = [np.stack([placed(labels, row) for row in rows]) for rows in both]
+        for metric, (own, reference) in (("accuracy", right), ("roc_auc", areas)):
+            d = own - reference
+            half = half_width(d, groups)
+            assert gap[f"{metric}_low"] == pytest.approx(max(d.mean() - half, -1), abs=6e-5)
+            assert gap[f"{metric}_high"] == pytest.approx(min(d.mean() + half, 1), abs=6e-5)
+
+
+def test_the_best_is_compared_with_the_second(evaluation, predictions, split, groups):
+    labels, best = split("test")[1], evaluation["best"]
+    accuracy = {name: correct(rows, labels).mean() for name, rows in predictions.items()}
+    first, second, *_ = sorted(accuracy, key=accuracy.get, reverse=True)
+    assert (best["variant"], best["second"]) == (first, second)
+    for name in (second, *VARIANTS):
+        d = correct(predictions[first], labels) - correct(predictions[name], labels).astype(float)
+        low = d.mean() - half_width(d, groups)
+        assert (name in best["undecided"]) == (name != first and low <= 0)
+        if name == second:
+            assert best["accuracy"] == pytest.approx(d.mean(), abs=6e-5)
+            assert best["accuracy_low"] == pytest.approx(max(low, -1), abs=6e-5)
 
 
 def test_confusion_roc_and_history_are_means_over_repeats(root, predictions, split):
@@ -353,11 +418,13 @@ def test_calibration_and_lengths_are_of_these_predictions(root, predictions, spl
     lengths = table(root, "data/report/lengths.csv")
     n_words = np.array([len(text.split()) for text in texts])
     for variant, rows in predictions.items():
-        frame = pd.DataFrame({"p": rows.ravel(), "label": np.tile(labels, REPEATS)})
-        frame["bin"] = pd.qcut(frame["p"], 10, labels=False, duplicates="drop")
-        expected = frame.groupby("bin").agg(predicted=("p", "mean"), positive=("label", "mean"))
-        found = calibration[calibration["variant"] == variant]
-        np.testing.assert_allclose(found[["predicted", "positive"]], expected, atol=0.02)
+        for repeat, row in enumerate(rows):
+            frame = pd.DataFrame({"p": row.astype(float), "label": labels})
+            frame["bin"] = pd.qcut(frame["p"], 10, labels=False, duplicates="drop")
+            expected = frame.groupby("bin").agg(predicted=("p", "mean"), positive=("label", "mean"))
+            of_repeat = calibration["repeat"] == repeat
+            found = calibration[of_repeat & (calibration["variant"] == variant)]
+            np.testing.assert_allclose(found[["predicted", "positive"]], expected, atol=1e-4)
         found = lengths[lengths["variant"] == variant]
         assert found["texts"].sum() == len(labels)
         for _, row in found.iterrows():
@@ -373,13 +440,13 @@ def test_each_table_has_its_columns_and_no_other(root):
         "roc": "variant,false_positive_rate,true_positive_rate",
         "confusion": "variant,actual,predicted,texts,share",
         "training/learned": "repeat,epoch,loss,accuracy,val_loss,val_accuracy",
+        "scores": "variant,repeat,accuracy,balanced_accuracy,macro_f1,log_loss,roc_auc",
     }
     of_report = {
-        "scores": "variant,repeat,accuracy,balanced_accuracy,log_loss,roc_auc,largest_share",
         "pictured": "variant,matrix,word,label,x,y",
         "neighbours": "variant,matrix,word,neighbours",
         "moved": "variant,word,distance,before,after",
-        "calibration": "variant,predicted,positive",
+        "calibration": "variant,repeat,predicted,positive",
         "lengths": "variant,words_from,words_to,texts,accuracy",
         "disagreements": "variant,kind,row,label,learned,other,text",
     }
@@ -390,11 +457,15 @@ def test_each_table_has_its_columns_and_no_other(root):
     assert {path.stem for path in (root / "data/report").iterdir()} == {*of_report}
 
 
-def test_the_scores_of_each_repeat_are_what_the_metrics_average(root, evaluation):
-    scores = table(root, "data/report/scores.csv")
+def test_the_scores_of_each_repeat_are_what_the_metrics_average(
+    root, evaluation, predictions, split
+):
+    scores = table(root, "metrics/scores.csv")
     assert scores["repeat"].tolist() == [*range(REPEATS)] * len(VARIANTS)
     for variant, of in scores.groupby("variant"):
-        for name in ("accuracy", "log_loss", "roc_auc"):
+        areas = [metrics.roc_auc_score(split("test")[1], row) for row in predictions[variant]]
+        assert of["roc_auc"].tolist() == pytest.approx(areas, abs=1e-6)
+        for name in ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "roc_auc"):
             assert of[name].mean() == pytest.approx(evaluation[variant][name], abs=6e-5)
 
 
@@ -490,28 +561,40 @@ def read_tables(page: str) -> list[pd.DataFrame]:
     return found
 
 
-def test_every_number_of_the_report_is_one_of_the_metrics(root, evaluation, predictions, split):
+def test_every_number_of_the_report_is_one_of_the_metrics(root, evaluation, groups):
     page = (root / "metrics/report.md").read_text().replace("\N{MINUS SIGN}", "-")
     results, *_ = tables = read_tables(page)
-    assert results["variant"].tolist() == list(VARIANTS)
-    for _, row in results.iterrows():
+    assert results["variant"].tolist() == [*VARIANTS, "majority"]
+    *rows, (_, majority) = results.iterrows()
+    assert float(majority["accuracy"]) == pytest.approx(evaluation["majority"], abs=6e-4)
+    assert "good" in majority["starts from"]
+    for _, row in rows:
         own = evaluation[row["variant"]]
         mean, spread = map(float, row["accuracy"].split(" ± "))
-        numbers = [mean, spread, *map(float, row[["balanced accuracy", "log loss", "ROC AUC"]])]
-        keys = ("accuracy", "accuracy_std", "balanced_accuracy", "log_loss", "roc_auc")
-        assert numbers == pytest.approx([own[key] for key in keys], abs=6e-4)
-        if row["variant"] == "learned":
-            assert row["gap to learned"] == ""
-            continue
-        gap = evaluation["gap"][f"{row['variant']}-learned"]
-        said = [float(n) for n in re.findall(r"-?\d+\.\d+", row["gap to learned"])]
-        expected = [gap[key] for key in ("accuracy", "accuracy_low", "accuracy_high")]
-        assert said == pytest.approx(expected, abs=6e-4)
+        shown = ["balanced accuracy", "macro F1", "log loss", "ROC AUC"]
+        keys = ("balanced_accuracy", "macro_f1", "log_loss", "roc_auc")
+        assert [mean, spread] == pytest.approx([own["accuracy"], own["accuracy_std"]], abs=6e-4)
+        assert [float(row[of]) for of in shown] == pytest.approx([own[k] for k in keys], abs=6e-4)
+        for column, metric in (("gap in accuracy", "accuracy"), ("gap in ROC AUC", "roc_auc")):
+            if row["variant"] == "learned":
+                assert row[column] == ""
+                continue
+            gap = evaluation["gap"][f"{row['variant']}-learned"]
+            said = [float(n) for n in re.findall(r"-?\d+\.\d+", row[column])]
+            expected = [gap[f"{metric}{end}"] for end in ("", "_low", "_high")]
+            assert said == pytest.approx(expected, abs=6e-4)
 
     best = max(VARIANTS, key=lambda name: evaluation[name]["accuracy"])
-    assert f"The most accurate, `{best}`, labels {100 * evaluation[best]['accuracy']:.1f} %" in page
+    assert f"`{best}` labels {100 * evaluation[best]['accuracy']:.1f} % right" in page or (
+        f"The most accurate, `{best}`, labels {100 * evaluation[best]['accuracy']:.1f} %" in page
+    )
+    for name in evaluation["best"]["undecided"]:
+        assert re.search(f"not significantly more than [^;]*`{name}`", page)
     assert f"always saying good is right for {100 * evaluation['majority']:.1f} %" in page
+    assert f"`{best}` ranks a positive text above" in page
     assert f"{100 * evaluation[best]['roc_auc']:.0f} % of pairs" in page
+    assert "**Warning:** each draw holds 54 % of the train split" in page
+    assert f"the test split has {len({*groups})} groups" in page
     sizes = next(t for t in tables if "how many" in t).set_index("what")["how many"]
     assert sizes["texts of the train split"] == "130"
     assert sizes["texts of the test split"] == "79"

@@ -65,13 +65,19 @@ def test_the_words_that_turned_most_come_first_and_those_without_a_vector_did_no
     before, after = MATRIX.copy(), MATRIX.copy()
     after[4] *= -1  # turned all the way
     after[2] = [1, 1]
-    after[3] *= 5  # only longer
+    after[3] = [5, 0.6]  # longer, and turned by less than 0.01
+    after[1] = [1, 1.35]  # and by more
     before[5] = 0
-    table = words.moved({"learned": (before, after), "frozen": (before, before)}, NAMES)
+    hardly = before.copy()
+    hardly[3] = after[3]
+    pairs = {"learned": (before, after), "hardly": (before, hardly), "frozen": (before, before)}
+    table = words.moved(pairs, NAMES)
     assert list(table) == ["learned"]
-    assert table["learned"]["word"].tolist() == ["bad", "good"]
+    assert table["learned"]["word"].tolist() == ["bad", "good", "the"]
     cosine = (MATRIX[2] @ [1, 1]) / np.linalg.norm(MATRIX[2]) / np.sqrt(2)
-    assert table["learned"]["distance"].tolist() == pytest.approx([2, 1 - cosine], abs=1e-4)
+    by_angle = 1 - np.cos(np.arctan(1.35) - np.pi / 4)
+    expected = [2, 1 - cosine, by_angle]
+    assert table["learned"]["distance"].tolist() == pytest.approx(expected, abs=1e-4)
     assert table["learned"]["before"][0] == words.nearest(before, np.array([4]), NAMES)[0]
 
 

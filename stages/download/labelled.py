@@ -44,6 +44,7 @@ def labelled(
 ) -> pa.Table:
     """Put together what a user's texts came with: labels become 1 and 0, and a split is made.
 
+    Where texts have groups, these are numbered in a column more.
     Raises InputError for labels that are missing or not of two values, and for other splits.
     """
     if not labels:
@@ -53,21 +54,28 @@ def labelled(
         split = np.where(hold_out(source, texts, label, groups), "test", "train")
     else:
         split = split_names(path, splits)
-    table = with_labels(in_splits(split, label, texts), names)
+    table = with_labels(in_splits(split, label, texts, groups), names)
     check_each_label(path, table)
     return table
 
 
-def in_splits(split: np.ndarray, label: np.ndarray, texts: pl.Series) -> pa.Table:
-    """Lay texts out as a table, the train split first."""
+def in_splits(
+    split: np.ndarray, label: np.ndarray, texts: pl.Series, groups: Sequence[str | None] | None
+) -> pa.Table:
+    """Lay texts out as a table, the train split first; groups are numbered as they come in it."""
     order = np.concatenate([np.flatnonzero(split == name) for name in ("train", "test")])
     parts = (order[i : i + ROWS_AT_A_TIME] for i in range(0, len(order), ROWS_AT_A_TIME))
-    return pa.concat_tables(
+    table = pa.concat_tables(
         pa.table(
             [split[rows], label[rows], texts[rows].to_arrow().cast(pa.string())], schema=SCHEMA
         )
         for rows in parts
     )
+    if groups is None:
+        return table
+    number_of: dict[str, int] = {}
+    numbers = [number_of.setdefault(str(groups[row]), len(number_of)) for row in order]
+    return table.append_column("group", pa.array(numbers, pa.int32()))
 
 
 def check_each_label(path: Path | str, table: pa.Table) -> None:

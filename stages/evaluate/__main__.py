@@ -3,10 +3,11 @@
 In:  data/predictions/test.parquet; for the tables behind the report also the texts, their words,
      the matrices before and after training, and metrics/training/.
 Out: metrics/evaluation.json, and for plots history.csv, roc.csv and confusion.csv.
+     metrics/scores.csv: the metrics of each repeat.
      metrics/data.json: what was compared on, the texts of each label in each split, and words.
      data/report/: what the report shows, a table each.
      Histories in metrics/training/ of variants that params.yaml no longer names are removed.
-Parameters: download.texts (its name), tokenize.num_words, variants.
+Parameters: download.texts (its name), tokenize.num_words, train.samples, variants.
 """
 
 import json
@@ -21,6 +22,8 @@ import pyarrow.parquet as pq
 
 from stages.evaluate import mistakes, words
 from stages.evaluate.scores import (
+    SCORES,
+    best,
     compare_all,
     mean_confusion,
     mean_history,
@@ -60,13 +63,30 @@ def read_texts() -> pa.ChunkedArray:
         )["text"]
 
 
+def read_groups() -> np.ndarray | None:
+    """Read the group of each text of the test split, (n_texts,) int numbered anew; None: no groups.
+
+    Texts of one group count together in an interval.
+    """
+    with reading(artifacts.TEXTS):
+        if "group" not in pq.read_schema(artifacts.TEXTS).names:
+            return None
+        of_test = pc.field("split") == "test"
+        groups = pq.read_table(artifacts.TEXTS, columns=["group"], filters=of_test)["group"]
+    return np.unique(groups.to_numpy(), return_inverse=True)[1]
+
+
 def describe_data(
-    source: TextSource, train_labels: np.ndarray, test_labels: np.ndarray
+    source: TextSource,
+    train_labels: np.ndarray,
+    test_labels: np.ndarray,
+    groups: np.ndarray | None,
 ) -> dict[str, object]:
     """Say what a comparison is made on: name, labels, texts of each in each split, equal texts.
 
-    And how many words, and tokens of them, the train split has.
-    Both arrays are (n_texts,) int8; what `download` counted is in the metadata of its table.
+    And how many words, and tokens of them, the train split has. Both arrays of labels are
+    (n_texts,) int8; groups are those of the test split, which are counted if there are any. What
+    `download` counted is in the metadata of its table.
     """
     with reading(artifacts.TEXTS):
         metadata = pq.read_schema(artifacts.TEXTS).metadata
@@ -77,8 +97,9 @@ def describe_data(
     data = {"name": name, "labels": names, "train": train, "test": test}
     with reading(artifacts.VOCABULARY):
         of_words = pq.read_table(artifacts.VOCABULARY)["count"]
-    sizes = {"words": len(of_words), "tokens": pc.sum(of_words).as_py()}
-    return data | json.loads(metadata[b"equal_texts"]) | sizes
+    data |= {"words": len(of_words), "tokens": pc.sum(of_words).as_py()}
+    data |= json.loads(metadata[b"equal_texts"])
+    return data if groups is None else data | {"test_groups": int(groups.max()) + 1}
 
 
 def by_variant(tables_of: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -86,6 +107,11 @@ def by_variant(tables_of: dict[str, pd.DataFrame]) -> pd.DataFrame:
     if not tables_of:
         return pd.DataFrame()
     return pd.concat(tables_of, names=["variant"]).reset_index("variant")
+
+
+def by_repeat(scores: pd.DataFrame) -> pd.DataFrame:
+    """Tabulate SCORES of a variant: repeat, and a column for each."""
+    return scores[[*SCORES]].round(6).rename_axis("repeat").reset_index()
 
 
 def tables_of_words(
@@ -109,21 +135,22 @@ def main() -> None:
     settings = params.load()
     labels, judged = predictions.read(settings.variants)
     train_sequences, train_labels = read_split("train")
-    data = describe_data(settings.download.texts, train_labels, labels)
+    groups, overlap = read_groups(), settings.train.samples / len(train_labels)
+    data = describe_data(settings.download.texts, train_labels, labels, groups)
     histories = {name: history.read(name) for name in settings.variants}
     scores = {name: score(labels, own) for name, own in judged.items()}
 
     evaluation: dict[str, Any] = {name: summarize(table) for name, table in scores.items()}
-    evaluation["gap"] = compare_all(judged)
+    evaluation["gap"] = compare_all(labels, judged, groups, overlap)
+    evaluation["best"] = best(judged, groups, overlap)
     evaluation |= rounded({"majority": (labels == np.bincount(train_labels).argmax()).mean()})
-    repeats = {name: table.round(6).rename_axis("repeat") for name, table in scores.items()}
     found = {
-        "scores": {name: table.reset_index() for name, table in repeats.items()},
         **tables_of_words(settings, train_sequences, train_labels),
         **mistakes.tables(labels, judged, read_texts()),
     }
 
     for path, table_of, of in (
+        (artifacts.SCORES, by_repeat, scores),
         (artifacts.HISTORY, mean_history, histories),
         (artifacts.ROC, partial(mean_roc, labels), judged),
         (artifacts.CONFUSION, partial(mean_confusion, labels), judged),

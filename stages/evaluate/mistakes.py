@@ -72,16 +72,18 @@ def ending(text: str) -> str:
 
 
 def calibration(labels: np.ndarray, judged: Judged) -> pd.DataFrame:
-    """Compare predicted with true shares, pooled over repeats: predicted, positive.
+    """Compare predicted with true shares in each repeat: repeat, predicted, positive.
 
-    The bins hold equally many predictions: `predicted` is their mean, `positive` the share of
-    label 1 among them.
+    The bins of a repeat hold equally many predictions: `predicted` is their mean, `positive` the
+    share of label 1 among them.
     """
-    positive, predicted = calibration_curve(
-        np.tile(labels, len(judged.right)), judged.probabilities.ravel(),
-        n_bins=CALIBRATION_BINS, strategy="quantile",
-    )  # fmt: skip
-    return pd.DataFrame({"predicted": predicted, "positive": positive}).round(4)
+    curves = {}
+    for repeat, probabilities in enumerate(judged.probabilities):
+        positive, predicted = calibration_curve(
+            labels, probabilities, n_bins=CALIBRATION_BINS, strategy="quantile"
+        )
+        curves[repeat] = pd.DataFrame({"predicted": predicted, "positive": positive})
+    return pd.concat(curves, names=["repeat"]).reset_index("repeat").round(4)
 
 
 def by_length(n_words: np.ndarray, judged: Judged) -> pd.DataFrame:

@@ -4,30 +4,42 @@ Labels are (n_texts,) int8; predictions come as `stages.shared.predictions` judg
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn import metrics
 
-from stages.evaluate.uncertainty import mcnemar, paired_interval
+from stages.evaluate import per_text
+from stages.evaluate.uncertainty import paired_interval
 from stages.shared.evidence import REFERENCE
 from stages.shared.predictions import Judged
 
 DIGITS = 4  # of a metric: repeats differ in the second digit
+SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "roc_auc")
+# The metrics in which variants are compared: what each text adds to them.
+COMPARED: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "accuracy": per_text.accuracy,
+    "roc_auc": per_text.roc_auc,
+    "balanced_accuracy": per_text.balanced_accuracy,
+    "macro_f1": per_text.macro_f1,
+}
 ROC_POINTS = 101  # false positive rates, evenly spaced, at which a mean ROC is given
 
 
 def score(labels: np.ndarray, judged: Judged) -> pd.DataFrame:
     """Score the repeats of a variant, one row each, a column for each metric.
 
-    These are accuracy, balanced_accuracy, log_loss, roc_auc, and largest_share: the share of the
-    predictions that give the label that is predicted most.
+    These are SCORES, and largest_share: the share of the predictions that give the label that is
+    predicted most.
     """
     probabilities = judged.probabilities.astype(np.float64)
     return pd.DataFrame(
         {
             "accuracy": right.mean(),
             "balanced_accuracy": metrics.balanced_accuracy_score(labels, classes),
+            "macro_f1": metrics.f1_score(labels, classes, average="macro", zero_division=0),
             "log_loss": metrics.log_loss(labels, repeat),
             "roc_auc": metrics.roc_auc_score(labels, repeat),
             "largest_share": np.bincount(classes).max() / len(labels),
@@ -38,32 +50,81 @@ def score(labels: np.ndarray, judged: Judged) -> pd.DataFrame:
 
 def summarize(scores: pd.DataFrame) -> dict[str, float | None]:
     """Average the repeats of a variant; accuracy_std is None where there is one repeat only."""
+    means = scores.mean().to_dict()
     spread = float(scores["accuracy"].std()) if len(scores) > 1 else None
-    return rounded(scores.mean().to_dict() | {"accuracy_std": spread})
+    return rounded({"accuracy": means.pop("accuracy"), "accuracy_std": spread} | means)
 
 
-def compare_all(judged: dict[str, Judged]) -> dict[str, dict]:
+def compare_all(
+    labels: np.ndarray, judged: dict[str, Judged], groups: np.ndarray | None, overlap: float
+) -> dict[str, dict[str, float | None]]:
     """Compare every other variant with the reference, by `<variant>-<reference>`."""
     return {
-        f"{name}-{REFERENCE}": compare(own, judged[REFERENCE])
+        f"{name}-{REFERENCE}": compare(labels, own, judged[REFERENCE], groups, overlap)
         for name, own in judged.items()
         if name != REFERENCE
     }
 
 
-def compare(own: Judged, reference: Judged) -> dict[str, float | None]:
-    """Compare two variants: the gap in accuracy, and how sure it is.
+def compare(
+    labels: np.ndarray,
+    own: Judged,
+    reference: Judged,
+    groups: np.ndarray | None = None,
+    overlap: float = 0.0,
+) -> dict[str, float | None]:
+    """Compare two variants: the gap in each of COMPARED, and how sure it is.
 
-    The interval allows for other draws and other test texts; with one repeat its ends are None.
-    McNemar's test takes each variant's mean probability over the repeats.
+    The intervals speak of other draws and other test texts; with one repeat their ends are None.
+    groups and overlap as in `paired_interval`.
     """
-    gap, low, high = paired_interval(own.right, reference.right)
-    # With many texts an interval may be too narrow for DIGITS digits.
+    row = {}
+    for metric in COMPARED:
+        difference = values(metric, labels, own) - values(metric, labels, reference)
+        # Where all classes count as much, so does a text that is added, whatever its class.
+        weights = np.ones(1) if metric == "accuracy" else per_text.class_weights(labels)
+        added = float(np.sqrt((weights**2).mean()))
+        row |= ends(metric, paired_interval(difference, groups, overlap, added))
+    return row
+
+
+def values(metric: str, labels: np.ndarray, judged: Judged) -> np.ndarray:
+    """Spread one of COMPARED over the texts: (n_repeats, n_texts) float64, its mean the metric."""
+    predicted = judged.probabilities if metric == "roc_auc" else judged.classes
+    return COMPARED[metric](labels, predicted)
+
+
+def ends(
+    metric: str, interval: tuple[float | None, float | None, float | None]
+) -> dict[str, float | None]:
+    """Name a gap in a metric and the ends of its interval, rounded."""
+    gap, low, high = interval
+    # Of many texts an interval may be narrower than the last of DIGITS.
     digits = DIGITS
     if low is not None and high is not None:
         digits = max(DIGITS, 1 - math.floor(math.log10(high - low)))
-    row = rounded({"accuracy": gap, "accuracy_low": low, "accuracy_high": high}, digits)
-    return row | {"mcnemar_p": float(f"{mcnemar(own.pooled, reference.pooled):.2g}")}
+    return rounded({metric: gap, f"{metric}_low": low, f"{metric}_high": high}, digits)
+
+
+def best(judged: dict[str, Judged], groups: np.ndarray | None, overlap: float) -> dict[str, Any]:
+    """Compare the variant of the highest accuracy with the second, and with all others.
+
+    Returns `variant` and `second`, their gap in accuracy with its interval, and `undecided`: the
+    others than which the first is not significantly more accurate. Without a second all is None.
+    """
+    first, *others = sorted(judged, key=lambda name: -judged[name].right.mean())
+    gaps = {
+        name: paired_interval(
+            judged[first].right - judged[name].right.astype(np.float64), groups, overlap
+        )
+        for name in others
+    }
+    return {
+        "variant": first,
+        "second": others[0] if others else None,
+        **ends("accuracy", gaps[others[0]] if others else (None, None, None)),
+        "undecided": [name for name, (_, low, _) in gaps.items() if low is None or low <= 0],
+    }
 
 
 def rounded(row: dict[str, float | None], digits: int = DIGITS) -> dict[str, float | None]:

@@ -17,7 +17,7 @@ PHASES = ("initial", "trained")
 TELLING, PICTURED = 6, 15  # words of each label
 MOVED, NEIGHBOURS = 10, 6
 LEAST_SHARE = 0.005  # of the texts; too little is known about words that fewer texts have
-ROUNDING = 1e-6  # of a cosine in float32
+LEAST_DISTANCE = 0.01  # cosine distance: a word that turned less has hardly moved
 TEXTS_AT_A_TIME = 10_000
 
 Matrices = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -109,14 +109,14 @@ def moved(matrices: Matrices, names: np.ndarray) -> dict[str, pd.DataFrame]:
     """Tabulate the words whose vectors turned most: word, distance, before, after.
 
     `distance` is 1 minus the cosine of the initial and the trained vector; a word that had no
-    vector did not turn. A variant in which no vector turned is left out.
+    vector did not turn. A variant in which no vector turned by LEAST_DISTANCE is left out.
     """
     tables = {}
     for variant, (initial, trained) in matrices.items():
         distance = 1 - (unit(initial) * unit(trained)).sum(axis=1)
         distance[~initial.any(axis=1)] = 0
         ids = np.argsort(-distance, kind="stable")[:MOVED]
-        ids = ids[distance[ids] > ROUNDING]
+        ids = ids[distance[ids] > LEAST_DISTANCE]
         if len(ids):
             columns = {"word": names[ids], "distance": distance[ids].round(4)}
             columns |= {"before": nearest(initial, ids, names)}

@@ -9,6 +9,8 @@ Parameters: all; the report lists them.
 import json
 from pathlib import Path
 
+import pandas as pd
+
 from stages.report import figures
 from stages.report.answer import terminal
 from stages.report.html import html
@@ -44,6 +46,9 @@ def main() -> None:
         for name, variant in settings.variants.items()
         if not settings.embed[variant.vectors].texts  # whose training has no epochs
     }
+    with reading(artifacts.SCORES):
+        scores = pd.read_csv(artifacts.SCORES, keep_default_na=False, dtype={"variant": str})
+        scores = scores[["variant", "repeat", "accuracy"]]
     found = tables.read()
 
     with whole(artifacts.FIGURES) as folder:
@@ -52,7 +57,7 @@ def main() -> None:
             figures.history(histories, measure, folder / f"{measure}.png")
         gap, majority = evaluation["gap"], evaluation["majority"]
         path = folder / "comparison.png"
-        figures.comparison(found["scores"], gap, majority, caption(data), path)
+        figures.comparison(scores, gap, majority, caption(data), path)
         if "pictured" in found:
             figures.words(found["pictured"], data["labels"], folder / "words.png")
         for name, draw in (("calibration", figures.calibration), ("lengths", figures.lengths)):

@@ -23,12 +23,14 @@ GRADES = (
 
 
 class Gap(TypedDict):
-    """How far a variant is from the reference; with one repeat its interval has no ends."""
+    """How far a variant is from the reference; with one repeat its intervals have no ends."""
 
     accuracy: float
     accuracy_low: float | None
     accuracy_high: float | None
-    mcnemar_p: float
+    roc_auc: float
+    roc_auc_low: float | None
+    roc_auc_high: float | None
 
 
 def answer(settings: Params, evaluation: dict, coverage: dict, data: dict) -> str:
@@ -62,7 +64,7 @@ def answer(settings: Params, evaluation: dict, coverage: dict, data: dict) -> st
         else:
             first = f"with one draw of {samples}, {clauses}, which says nothing about other draws."
         first = f"**{short}:** {first}" if short else first[0].upper() + first[1:]
-    return f"{first} {quality(settings, evaluation, data, graded=not doubts)}"
+    return f"{first} {quality(evaluation, data, graded=not doubts)}"
 
 
 def start_of(settings: Params, name: str) -> Start:
@@ -75,27 +77,47 @@ def by_file(settings: Params, coverage: dict) -> dict:
     return {settings.embed[key].vectors: of for key, of in coverage.items()}
 
 
-def quality(settings: Params, evaluation: dict, data: dict, graded: bool) -> str:
+def quality(evaluation: dict, data: dict, graded: bool) -> str:
     """Say how good the most accurate variant is, and how good always saying one label is."""
-    best = max(settings.variants, key=lambda name: evaluation[name]["accuracy"])
-    area = evaluation[best]["roc_auc"]
+    name = evaluation["best"]["variant"]
+    area = evaluation[name]["roc_auc"]
     grade = next(grade for least, grade in GRADES if area > least or not least)
-    frequent = plain(data["labels"][data["train"].index(max(data["train"]))])
     return (
-        f"The most accurate, `{best}`, labels {share(evaluation[best]['accuracy'])} of the "
-        f"{sum(data['test']):,} test texts right, where always saying {frequent} is right for "
-        f"{share(evaluation['majority'])}. It ranks a positive one above a negative one in "
+        f"{most_accurate(evaluation, data)} always saying {most_frequent(data)} is right for "
+        f"{share(evaluation['majority'])}. `{name}` ranks a positive text above a negative one in "
         f"{100 * area:.0f} % of pairs (ROC AUC){f', {grade}' if graded else ''}."
     )
 
 
-def warnings(coverage: dict, data: dict) -> list[str]:
+def most_accurate(evaluation: dict, data: dict) -> str:
+    """Begin a sentence on the highest accuracy; it is called so only if the intervals say so."""
+    best = evaluation["best"]
+    name, texts = best["variant"], f"the {sum(data['test']):,} test texts"
+    right = share(evaluation[name]["accuracy"])
+    if best["second"] is None:
+        return f"Of {texts}, `{name}` labels {right} right;"
+    if best["accuracy_low"] is None:  # one repeat says nothing of others
+        return f"Of {texts}, `{name}` labels the most right, {right};"
+    if best["undecided"]:
+        others = " or ".join(f"`{other}`" for other in best["undecided"])
+        return f"Of {texts}, `{name}` labels {right} right, not significantly more than {others};"
+    return f"The most accurate, `{name}`, labels {right} of {texts} right;"
+
+
+def most_frequent(data: dict) -> str:
+    """Name the label that the train split has most of."""
+    return plain(data["labels"][data["train"].index(max(data["train"]))])
+
+
+def warnings(settings: Params, coverage: dict, data: dict) -> list[str]:
     """List what a reader must know before the answer."""
     of_vectors: dict[str, str] = {}  # each once: several keys of `embed` may read one file
     for name, of in coverage.items():
         for warning in of["warnings"]:
             of_vectors.setdefault(plain(warning), f"`{name}`: " if len(coverage) > 1 else "")
     found = [f"{place}{warning}" for warning, place in of_vectors.items()]
+    if warning := evidence.overlap_warning(settings.train.samples, sum(data["train"])):
+        found.append(warning)
     if data["test_in_train"] >= MANY_EQUAL * sum(data["test"]):
         found.append(equal_texts(data)[0])
     return found
@@ -116,8 +138,12 @@ def equal_texts(data: dict) -> list[str]:
 
 
 def sign(gap: Gap) -> int | None:
-    """Say whether a gap is above zero (1), below (-1) or undecided (0); None: no interval."""
-    low, high = gap["accuracy_low"], gap["accuracy_high"]
+    """Say whether a gap in accuracy is above zero (1), below (-1) or undecided (0)."""
+    return side(gap["accuracy_low"], gap["accuracy_high"])
+
+
+def side(low: float | None, high: float | None) -> int | None:
+    """Say whether an interval is above zero (1), below (-1) or on both sides (0); None: none."""
     return None if low is None or high is None else int(low > 0) - int(high < 0)
 
 

@@ -169,20 +169,21 @@ def are_drawable(texts: Iterable[str]) -> bool:
 
 
 def calibration(tables: dict[str, pd.DataFrame], path: Path) -> None:
-    """Draw the share of label 1 over the probability that was predicted."""
+    """Draw the share of label 1 over the probability that was predicted, a line for each repeat."""
     figure, axis = plt.subplots(figsize=(5.6, 5.2), layout="constrained")
     axis.plot([0, 1], [0, 1], color="black", linewidth=0.8, linestyle=":", label="calibrated")
     for color, (variant, table) in zip(cycle(COLORS), tables.items(), strict=False):
-        axis.plot(
-            table["predicted"], table["positive"], color=color, marker="o", markersize=4,
-            label=variant,
-        )  # fmt: skip
+        for repeat, curve in table.groupby("repeat"):
+            axis.plot(
+                curve["predicted"], curve["positive"], color=color, marker="o", markersize=3,
+                linewidth=0.9, alpha=0.7, label=None if repeat else variant,
+            )  # fmt: skip
     axis.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    axis.set_xlabel("predicted probability of label 1 (mean of a tenth of the predictions)")
+    axis.set_xlabel("predicted probability of label 1 (mean of a tenth of a repeat's)")
     axis.set_ylabel("share of label 1 among them")
     axis.grid(alpha=0.25)
     axis.legend()
-    figure.suptitle("Calibration on the test split, all repeats")
+    figure.suptitle("Calibration on the test split, a line for each repeat")
     save(figure, path)
 
 

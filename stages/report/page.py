@@ -5,7 +5,16 @@ A text or a file of vectors may hold anything, also Markdown: `plain` makes it h
 
 import pandas as pd
 
-from stages.report.answer import Gap, answer, by_file, equal_texts, sign, start_of, warnings
+from stages.report.answer import (
+    Gap,
+    answer,
+    by_file,
+    equal_texts,
+    most_frequent,
+    side,
+    start_of,
+    warnings,
+)
 from stages.report.figures import are_drawable
 from stages.report.markdown import picture, place, plain, share, shown, table
 from stages.shared.evidence import REFERENCE
@@ -30,14 +39,14 @@ def markdown(
     - moved: variant, word, distance (cosine, from initial to trained), before, after;
     - disagreements: variant, kind, row (of the test split), label, text, and the
       probabilities of label 1 that `learned` and the variant, `other`, gave;
-    - calibration: variant, predicted, positive;
+    - calibration: variant, repeat, predicted, positive;
     - lengths: variant, words_from, words_to, texts, accuracy.
     """
     tables = {name: table for name, table in tables.items() if len(table)}
     blocks = [
         f"# {TITLE}",
         answer(settings, evaluation, coverage, data),
-        *(f"**Warning:** {text}" for text in warnings(coverage, data)),
+        *(f"**Warning:** {text}" for text in warnings(settings, coverage, data)),
         *results(settings, evaluation, data),
         *training(settings),
         *words(settings, tables),
@@ -51,39 +60,65 @@ def markdown(
 
 def results(settings: Params, evaluation: dict, data: dict) -> list[str]:
     """Tabulate the metrics of every variant, and show them."""
-    rows = []
-    for name in settings.variants:
-        row, gap = evaluation[name], evaluation["gap"].get(f"{name}-{REFERENCE}")
-        spread = "" if row["accuracy_std"] is None else f" ± {row['accuracy_std']:.3f}"
-        rows.append(
-            {
-                "variant": f"`{name}`",
-                "starts from": start(settings, name),
-                "accuracy": f"{row['accuracy']:.3f}{spread}",
-                "balanced accuracy": f"{row['balanced_accuracy']:.3f}",
-                "log loss": f"{row['log_loss']:.3f}",
-                "ROC AUC": f"{row['roc_auc']:.3f}",
-                f"gap to `{REFERENCE}`": difference(gap) if gap else "",
-                "McNemar's p": p_value(gap["mcnemar_p"]) if gap else "",
-            }
-        )
+    rows = [
+        result(settings, name, evaluation[name], evaluation["gap"].get(f"{name}-{REFERENCE}"))
+        for name in settings.variants
+    ]
+    rows.append(
+        {
+            "variant": "majority",
+            "starts from": f"no model, always says {most_frequent(data)}",
+            "accuracy": f"{evaluation['majority']:.3f}",
+        }
+    )
     repeats = settings.train.repeats
     draws = f"Each is the mean over {repeats} draws" if repeats > 1 else "Each is of one draw"
     sure = (
-        ", ± one standard deviation; the gap has its 95 % interval, bold where zero is outside."
+        ", ± one standard deviation; a gap has its 95 % interval, bold where zero is outside."
         if repeats > 1
         else ", and has no interval."
+    )
+    grouped = (
+        f" Texts of one group count together: the test split has {data['test_groups']:,} groups."
+        if "test_groups" in data
+        else ""
     )
     return [
         "## Who wins",
         table(rows, left=2),
         f"All on {plain(data['name'])}: {split_in_words('test', data)},"
         f" {split_in_words('train', data)}. {draws} of "
-        f"{settings.train.samples:,} texts to train on{sure} Balanced accuracy is the mean over "
-        "the labels of the share labelled right. McNemar's exact test takes the probabilities "
-        "averaged over the draws.",
+        f"{settings.train.samples:,} texts to train on{sure}{grouped}",
+        f"A gap is to `{REFERENCE}`. Balanced accuracy is the mean over the labels of the share "
+        "labelled right, macro F1 the mean of their F1. ROC AUC is how often a text of one label "
+        "ranks above one of the other. A gap that is significant in accuracy and not in ROC AUC "
+        "may come from the threshold of 0.5 alone.",
         picture("comparison", "Test accuracy of each variant and repeat, and the gaps"),
     ]
+
+
+def result(settings: Params, name: str, row: dict, gap: Gap | None) -> dict[str, str]:
+    """Write the row of a variant: its metrics, and its gaps to the reference, if it is another."""
+    spread = "" if row["accuracy_std"] is None else f" ± {row['accuracy_std']:.3f}"
+    cells = {
+        "variant": f"`{name}`",
+        "starts from": start(settings, name),
+        "accuracy": f"{row['accuracy']:.3f}{spread}",
+        "balanced accuracy": f"{row['balanced_accuracy']:.3f}",
+        "macro F1": f"{row['macro_f1']:.3f}",
+        "log loss": f"{row['log_loss']:.3f}",
+        "ROC AUC": f"{row['roc_auc']:.3f}",
+        "gap in accuracy": "",
+        "gap in ROC AUC": "",
+    }
+    if gap:
+        cells["gap in accuracy"] = difference(
+            gap["accuracy"], gap["accuracy_low"], gap["accuracy_high"]
+        )
+        cells["gap in ROC AUC"] = difference(
+            gap["roc_auc"], gap["roc_auc_low"], gap["roc_auc_high"]
+        )
+    return cells
 
 
 def start(settings: Params, name: str) -> str:
@@ -100,16 +135,11 @@ def start(settings: Params, name: str) -> str:
     return f"{made}, {'trained on' if settings.variants[name].trainable else 'frozen'}"
 
 
-def difference(gap: Gap) -> str:
+def difference(gap: float, low: float | None, high: float | None) -> str:
     """Write a gap with its interval, in bold where zero is outside."""
-    low, high = gap["accuracy_low"], gap["accuracy_high"]
-    mean = f"{gap['accuracy']:+.3f}"
+    mean = f"**{gap:+.3f}**" if side(low, high) else f"{gap:+.3f}"
     span = "" if low is None else f" ({low:.3f} to {high:.3f})"
-    return (f"**{mean}**{span}" if sign(gap) else mean + span).replace("-", "\N{MINUS SIGN}")
-
-
-def p_value(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"{p:.2g}"
+    return (mean + span).replace("-", "\N{MINUS SIGN}")
 
 
 def training(settings: Params) -> list[str]:
@@ -150,10 +180,20 @@ def words(settings: Params, tables: dict[str, pd.DataFrame]) -> list[str]:
                 }
                 for row in moved[variant].itertuples()
             ]
-            parts += ["The words that training moved most:", table(rows, left=3)]
+            parts += [
+                "The words that training moved most, of those that it moved by more than 0.01:",
+                table(rows, left=3),
+            ]
         if parts:
             blocks += [f"### Words in `{variant}`: {start(settings, variant)}", *parts]
-    return ["## What the vectors did", *blocks] if blocks else []
+    if not blocks:
+        return []
+    return [
+        "## What the vectors did",
+        "All of this is of repeat 0. The words shown tell the labels apart most surely, by all "
+        "labels of the train split, not only those of a draw.",
+        *blocks,
+    ]
 
 
 def nearest(neighbours: pd.DataFrame) -> str:
@@ -196,7 +236,8 @@ def calibration(tables: dict[str, pd.DataFrame], labels: list[str]) -> list[str]
     positive = plain(labels[1])
     return [
         "## Can the probabilities be believed?",
-        f"On the diagonal they can: of the texts given 0.8, eight in ten are {positive}.",
+        f"On the diagonal they can: of the texts given 0.8, eight in ten are {positive}. Each "
+        "variant has a line for each repeat.",
         picture("calibration", f"Share of {positive} by predicted probability"),
     ]
 

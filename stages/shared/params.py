@@ -88,7 +88,7 @@ def conflicts(settings: Params) -> Iterator[str]:
             )
     if REFERENCE not in settings.variants:
         yield f"variants has no {REFERENCE}, which the others are compared with"
-    for name in {"gap", "majority"} & {*settings.variants}:
+    for name in {"best", "gap", "majority"} & {*settings.variants}:
         yield f"variants.{name} would collide with the metric of that name"
     for name, variant in settings.variants.items():
         if variant.vectors not in embed:

@@ -13,11 +13,10 @@ from stages.shared.files import reading, whole
 
 TEXT = ("variant", "matrix", "word", "neighbours", "before", "after", "kind", "text")
 COLUMNS = {
-    "scores": ["variant", "repeat", "accuracy"],
     "pictured": ["variant", "matrix", "word", "label", "x", "y"],
     "neighbours": ["variant", "matrix", "word", "neighbours"],
     "moved": ["variant", "word", "distance", "before", "after"],
-    "calibration": ["variant", "predicted", "positive"],
+    "calibration": ["variant", "repeat", "predicted", "positive"],
     "lengths": ["variant", "words_from", "words_to", "texts", "accuracy"],
     "disagreements": ["variant", "kind", "row", "label", "learned", "other", "text"],
 }
