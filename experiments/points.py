@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pyarrow.compute as pc
 import yaml
 from dvc.exceptions import DvcException
@@ -109,11 +110,17 @@ def settings_of(point: list[str]) -> Params:
 
 
 @cache
-def count_texts(source: TextSource) -> int:
-    """Count the texts of the train split, read as `download` reads them."""
+def count_labels(source: TextSource) -> tuple[int, ...]:
+    """Count the texts of each label in the train split, read as `download` reads them."""
     with redirect_stdout(sys.stderr):  # what it says of the file is no result
         table = read_texts(source)
-    return pc.sum(pc.equal(table["split"], "train")).as_py()
+    labels = table["label"].filter(pc.equal(table["split"], "train"))
+    return tuple(np.bincount(labels.to_numpy()).tolist())
+
+
+def count_texts(source: TextSource) -> int:
+    """Count the texts of the train split."""
+    return sum(count_labels(source))
 
 
 def absolute(settings: Params) -> list[str]:

@@ -1,0 +1,322 @@
+"""Answer the whole question for the texts that params.yaml or -S names.
+
+    python -m experiments.answer -S download.texts.source=table -S download.texts.path=mine.csv
+
+Every variant of params.yaml is trained on more and more labels: from 50, or ten for each label, to
+four fifths of the train split, five draws of each size. Each repeat of each variant chooses its
+learning rate and its number of epochs within the labels that it has, so that none wins because the
+recipe happens to suit it. The points run through DVC's queue, or with --ray on a cluster. The same
+command again takes from the cache what has finished.
+
+Out: a paragraph in the terminal, and in a folder below experiments/ the page behind it (answer.md,
+and answer.html, which needs no other file), its picture and its table.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from io import BytesIO
+from itertools import groupby
+from pathlib import Path
+
+import pandas as pd
+
+from experiments import points
+from experiments.curve_figure import draw
+from experiments.dvc_queue import key_of, number_of, run_queue
+from experiments.learning_curve import curve, gap_of, notes
+from experiments.runs import (
+    about,
+    collect,
+    folder_for,
+    name_data,
+    name_of,
+    read_data,
+    read_draws,
+    read_runs,
+    slug,
+)
+from experiments.sweep import positive
+from experiments.verdicts import SIZE, listed, overlap, reasons, sentence
+from stages.report.html import html
+from stages.report.markdown import lines_of, plain, share
+from stages.shared import artifacts
+from stages.shared.errors import InputError, run
+from stages.shared.evidence import REFERENCE
+
+# What differs from params.yaml, unless -S says otherwise.
+RECIPE = {
+    "model.head": "mean",
+    "tokenize.maxlen": "400",
+    "train.repeats": "5",
+    "train.epochs": "30",
+    "train.validation_samples": "0",
+    "train.tune": "{learning_rates: [0.001, 0.003, 0.01, 0.03], folds: 5}",
+}
+FIRST, EACH = 50, 10  # labels of the smallest size, and of each class
+LARGEST = 0.8  # of the train split: draws that are larger are all but the same
+LEAST = 10  # labels, below which nothing is trained
+UNEVEN = 0.75  # share of the most frequent label, from which on accuracy says little
+LINE = 79  # columns of a terminal
+TITLE = "Which start for these texts, and from how many labels on?"
+LINEAR = "needs no vectors and no network, and is trained in seconds"
+
+
+def sizes(n_texts: int, n_labels: int) -> list[int]:
+    """List the sizes to measure in a train split: doubling or so, the last four fifths of it.
+
+    Raises InputError if there are too few texts.
+    """
+    most, first = int(LARGEST * n_texts), max(FIRST, EACH * n_labels)
+    if most < LEAST:
+        raise InputError(f"the train split has {n_texts:,} texts, and an answer takes more")
+    steps = (digit * 10**power for power in range(8) for digit in (1, 2, 5))
+    found = [size for size in steps if first <= size <= most]
+    step = 10 ** max(len(str(most)) - 2, 0)
+    last = most // step * step
+    return [*found, last] if not found or last >= 1.25 * found[-1] else found
+
+
+def plan(given: list[str]) -> list[list[str]]:
+    """List the points; `given` are values of parameters that hold at each of them."""
+    own, *more = points.expand(given)
+    if more:
+        raise InputError("-S takes one value here; python -m experiments.sweep takes several")
+    keys = {key_of(entry) for entry in own}
+    if SIZE in keys:
+        raise InputError(f"{SIZE} is what is measured: leave it out")
+    base = [f"++{key}={value}" for key, value in RECIPE.items() if key not in keys] + own
+    settings = points.settings_of([*base, f"++{SIZE}={LEAST}"])
+    others = [name for name in settings.variants if name != REFERENCE]
+    if not others:
+        raise InputError(f"variants has {REFERENCE} alone: there is nothing to compare it with")
+    counts = points.count_labels(settings.download.texts)
+    of_size = ([*base, f"++{SIZE}={size}"] for size in sizes(sum(counts), len(counts)))
+    return [points.checked(point) for point in of_size]
+
+
+def file_of(row: pd.Series, path: Path) -> bytes:
+    """Read a file that Git has of a run."""
+    command = ["git", "show", f"{row['rev']}:{path.as_posix()}"]
+    return subprocess.run(command, check=True, capture_output=True).stdout
+
+
+def recommended(evaluation: dict, linear: list[str], doubts: list[str]) -> tuple[str, ...]:
+    """Name the variants to take at a size: the best one, or all that can't be told from it.
+
+    Of these a linear one is enough, if there is one; none, where there is doubt.
+    """
+    if doubts:
+        return ()
+    best = evaluation["best"]
+    equal = [best["variant"], *best["undecided"]]
+    return tuple([name for name in equal if name in linear][:1] or equal)
+
+
+def advice(chosen: dict[str, tuple[str, ...]]) -> str:
+    """Say in a sentence what to take at which of the measured sizes."""
+    parts, last = [], [*chosen][-1]
+    for names, run_of in groupby(chosen.items(), key=lambda pair: pair[1]):
+        where = [size for size, _ in run_of]
+        at = (
+            f"from {where[0]} on" if len(where) > 1 and where[-1] == last else f"at {listed(where)}"
+        )
+        at = "at every size" if len(where) == len(chosen) > 1 else at
+        take = " or ".join(f"`{name}`" for name in names)
+        if len(names) > 1:
+            take += ", which can't be told apart"
+        parts.append(f"{at} {f'take {take}' if names else 'nothing can be recommended'}")
+    text = "; ".join(parts)
+    return text[:1].upper() + text[1:] + "."
+
+
+def scores_of(rows: pd.DataFrame, variant: str) -> str:
+    """Write a variant's accuracy at a size, with the 95 % interval of its mean over draws."""
+    row = rows.loc[variant]
+    ends = f" ({row['accuracy_low']:.3f} to {row['accuracy_high']:.3f})"
+    return f"{row['accuracy']:.3f}" + (ends if pd.notna(row["accuracy_low"]) else "")
+
+
+def chosen_by(group: pd.DataFrame, variants: list[str]) -> pd.DataFrame:
+    """Tabulate what the repeats chose: size, variant, the medians of learning rate or C, and epoch."""
+    rows = []
+    for _, row in group.iterrows():
+        for variant in variants:
+            table = pd.read_csv(BytesIO(file_of(row, artifacts.tuning(variant))))
+            own = table[table["chosen"].astype(bool)] if len(table) else table
+            if len(own):
+                value, epoch = own.iloc[:, 1].median(), own["epoch"].median()
+                is_rate = own.columns[1] == "learning_rate"
+                said = f"{value:.3g}, {epoch:.0f} epochs" if is_rate else f"C {value:.3g}"
+                rows.append({"size": row[SIZE], "variant": variant, "chosen": said})
+    return pd.DataFrame(rows)
+
+
+def page(
+    table: pd.DataFrame, group: pd.DataFrame, data: dict, chosen: dict[str, tuple[str, ...]],
+    linear: list[str], cost: str,
+) -> str:  # fmt: skip
+    """Lay out the page: the answer, its curve, what to take, what is behind it, what is not known."""
+    variants = table["variant"].unique().tolist()
+    blocks = [f"# {TITLE}", *paragraph(table, data, chosen, linear)]
+    blocks.append("![Test accuracy by number of labels](learning_curve.png)")
+    rows, gaps = [], []
+    evaluations = [json.loads(file_of(row, artifacts.EVALUATION)) for _, row in group.iterrows()]
+    for (size, of_size), evaluation in zip(table.groupby(SIZE), evaluations, strict=True):
+        of_size, best = of_size.set_index("variant"), evaluation["best"]
+        lead = f"`{best['variant']}` {best['accuracy']:+.3f}"
+        if best["accuracy_low"] is not None:
+            lead += f" ({best['accuracy_low']:+.3f} to {best['accuracy_high']:+.3f})"
+        names = " or ".join(f"`{name}`" for name in chosen[f"{size:,}"]) or "no recommendation"
+        rows.append([f"{size:,}", *(scores_of(of_size, name) for name in variants),
+                     f"{lead} against `{best['second']}`", names])  # fmt: skip
+        gaps.append([f"{size:,}", *(gap_of(of_size.loc[name], "**") for name in variants[1:])])
+    head = ["labels", *(f"`{name}`" for name in variants)]
+    blocks += [
+        "## By number of labels",
+        lines_of([*head, "the best", "take"], rows, left=0),
+        "Accuracy on the test split, mean over the draws with its 95 % interval over draws. The gap of"
+        " the best to the second has its 95 % interval over draws and test texts. Variants whose gap"
+        " to the best can't be told from zero are named beside it"
+        + (f", or of these the linear one alone: it {LINEAR}." if linear else "."),
+        f"## Gaps to `{REFERENCE}`",
+        lines_of([head[0], *head[2:]], gaps, left=0),
+        *notes(table, "accuracy", overlap(group[SIZE], sum(data["train"]))),
+    ]
+    if why := reasons(table, SIZE):
+        blocks.append(plain(why))
+    tried = chosen_by(group, variants)
+    if len(tried):
+        wide = tried.pivot(index="size", columns="variant", values="chosen").reindex(
+            columns=variants
+        )
+        cells = [[f"{size:,}", *row.fillna("")] for size, row in wide.iterrows()]
+        blocks += [
+            "## What each chose",
+            lines_of([*head], cells, left=0),
+            "Medians over the repeats: the learning rate and the number of epochs of least held-out log"
+            " loss, within the labels of the draw. Of a linear model, the inverse strength C of its"
+            " penalty.",
+        ]
+    blocks += ["## What it cost", cost, "## What it can't tell", *unknown(table, data)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def paragraph(
+    table: pd.DataFrame, data: dict, chosen: dict[str, tuple[str, ...]], linear: list[str]
+) -> list[str]:
+    """Write the answer: what was measured on, what to take, who beats `learned`, what would help."""
+    n_train, n_test = sum(data["train"]), sum(data["test"])
+    labels = [plain(label) for label in data["labels"]]
+    first = (
+        f"On {plain(data['name'])}, {n_train:,} texts to train on and {n_test:,} to test on, labels"
+        f" {listed(labels)}:"
+    )
+    said = [advice(chosen)]
+    for variant in table["variant"].unique():
+        if variant != REFERENCE:
+            said.append(sentence(variant, table[table["variant"] == variant], SIZE))
+    last = table[table[SIZE] == table[SIZE].max()].set_index("variant")
+    best = last["accuracy"].idxmax()
+    always = f"always saying {labels[data['train'].index(max(data['train']))]}"
+    known = (
+        f"With {last[SIZE].iloc[0]:,} labels the most accurate, `{best}`, has an accuracy of"
+        f" {scores_of(last, best)}; {always} has {last['majority'].iloc[0]:.3f}."
+    )
+    if linear and any(set(names) & {*linear} for names in chosen.values()):
+        known += f" `{linear[0]}` {LINEAR}."
+    blocks = [" ".join([first, *said, known])]
+    if last["majority"].iloc[0] >= UNEVEN:
+        blocks.append(
+            f"**Warning:** {share(last['majority'].iloc[0])} of the test texts have one label, so accuracy"
+            " says little. `python -m experiments.learning_curve --metric macro_f1` draws the same runs"
+            " by a metric in which every label counts as much."
+        )
+    return blocks
+
+
+def unknown(table: pd.DataFrame, data: dict) -> Iterator[str]:
+    """List what the measurements leave open."""
+    measured = [f"{size:,}" for size in table[SIZE].unique()]
+    yield "\n".join(
+        [
+            f"- Nothing was measured between {listed(measured)} labels, nor beyond.",
+            "- The head is the mean of the words' vectors. A model that reads words in order, or a"
+            " language model, may do better than all of this.",
+            "- All scores are of one test split. An interval over test texts says how far other texts of"
+            " the same kind may differ; texts of another kind or time may differ more.",
+            "- Each size is judged on its own in what to take: of many comparisons at 5 %, one in twenty"
+            " may name a winner where there is none.",
+            "- Another choice of learning rates, vectors or words may change the order of variants that"
+            " are close.",
+        ]
+    )
+
+
+def terminal(blocks: list[str]) -> str:
+    """Write the answer for a terminal."""
+    text = [block.replace("`", "").replace("**", "").replace("\\", "") for block in blocks]
+    return "\n\n".join(textwrap.fill(block, LINE) for block in text)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.answer", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument(
+        "-S", "--set-param", action="append", default=[], metavar="KEY=VALUE",
+        help="value of a parameter",
+    )  # fmt: skip
+    parser.add_argument("-j", "--jobs", type=positive, default=2, help="points at a time")
+    parser.add_argument("--ray", metavar="ADDRESS", help="run on a Ray cluster; auto: the one here")
+    parser.add_argument("--out", type=Path, help="folder; else one of its own below experiments/")
+    arguments = parser.parse_args()
+    start, grid = time.monotonic(), plan(arguments.set_param)
+    measured = " ".join(points.shown(point, [SIZE]).partition("=")[2] for point in grid)
+    points.say(f"{number_of(len(grid), 'size')} to measure: {measured} labels")
+    if arguments.ray:
+        from experiments import ray_sweep
+
+        names = ray_sweep.run(grid, arguments.ray, 1, 2, 0)
+    else:
+        names = [name for name in run_queue(grid, arguments.jobs) if name]
+    if not names:
+        sys.exit("error: no size was measured")
+    group = collect(read_runs(names), names, SIZE, []).drop_duplicates(SIZE).sort_values(SIZE)
+    data, draws = read_data(group.iloc[0]), read_draws(group, "accuracy")
+    table = curve(group, SIZE, [], data, draws=draws)
+    settings = points.settings_of(grid[0])
+    linear = [n for n, of in settings.variants.items() if settings.embed[of.vectors].texts]
+    chosen = {}
+    for _, row in group.iterrows():
+        doubts = table[(table["experiment"] == name_of(row)) & (table["doubt"] != "")]["doubt"]
+        evaluation = json.loads(file_of(row, artifacts.EVALUATION))
+        chosen[f"{row[SIZE]:,}"] = recommended(evaluation, linear, doubts.tolist())
+    minutes = (time.monotonic() - start) / 60
+    cost = (
+        f"{number_of(len(group), 'size')}, {settings.train.repeats} draws and"
+        f" {number_of(len(settings.variants), 'variant')}: this run took {minutes:.1f} minutes,"
+        f" {arguments.jobs} sizes at a time. What was in DVC's cache before took no time."
+    )
+    table = name_data(table, data).assign(setting="answer", shared=group[SIZE].size)
+    base = Path("experiments") / slug(data["name"], "answer")
+    folder = arguments.out or folder_for(table, base, "learning_curve.csv")
+    folder.mkdir(parents=True, exist_ok=True)
+    table.to_csv(folder / "learning_curve.csv", index=False, lineterminator="\n")
+    title = f"Test accuracy on {about(data)}"
+    draw(table, draws, SIZE, [], "accuracy", title, folder / "learning_curve.png")
+    text = page(table, group, data, chosen, linear, cost)
+    (folder / "answer.md").write_text(text, encoding="utf-8")
+    (folder / "answer.html").write_text(html(TITLE, text, folder), encoding="utf-8")
+    print(terminal(paragraph(table, data, chosen, linear)))
+    print(f"\nThe page: {folder}/answer.html", flush=True)
+    sys.exit(len(names) < len(grid))
+
+
+if __name__ == "__main__":
+    run(main)
