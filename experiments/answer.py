@@ -18,7 +18,6 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
 from io import BytesIO
 from itertools import groupby
 from pathlib import Path
@@ -142,7 +141,7 @@ def scores_of(rows: pd.DataFrame, variant: str) -> str:
 
 
 def chosen_by(group: pd.DataFrame, variants: list[str]) -> pd.DataFrame:
-    """Tabulate what the repeats chose: size, variant, the medians of learning rate or C, and epoch."""
+    """Tabulate what repeats chose: size, variant, medians of learning rate or C, and of epochs."""
     rows = []
     for _, row in group.iterrows():
         for variant in variants:
@@ -160,7 +159,7 @@ def page(
     table: pd.DataFrame, group: pd.DataFrame, data: dict, chosen: dict[str, tuple[str, ...]],
     linear: list[str], cost: str,
 ) -> str:  # fmt: skip
-    """Lay out the page: the answer, its curve, what to take, what is behind it, what is not known."""
+    """Lay out the page: the answer, its curve, what is behind it, and what is not known."""
     variants = table["variant"].unique().tolist()
     blocks = [f"# {TITLE}", *paragraph(table, data, chosen, linear)]
     blocks.append("![Test accuracy by number of labels](learning_curve.png)")
@@ -179,9 +178,9 @@ def page(
     blocks += [
         "## By number of labels",
         lines_of([*head, "the best", "take"], rows, left=0),
-        "Accuracy on the test split, mean over the draws with its 95 % interval over draws. The gap of"
-        " the best to the second has its 95 % interval over draws and test texts. Variants whose gap"
-        " to the best can't be told from zero are named beside it"
+        "Accuracy on the test split, mean over the draws with its 95 % interval over draws. The gap"
+        " of the best to the second has its 95 % interval over draws and test texts. Variants whose"
+        " gap to the best can't be told from zero are named beside it"
         + (f", or of these the linear one alone: it {LINEAR}." if linear else "."),
         f"## Gaps to `{REFERENCE}`",
         lines_of([head[0], *head[2:]], gaps, left=0),
@@ -198,18 +197,18 @@ def page(
         blocks += [
             "## What each chose",
             lines_of([*head], cells, left=0),
-            "Medians over the repeats: the learning rate and the number of epochs of least held-out log"
-            " loss, within the labels of the draw. Of a linear model, the inverse strength C of its"
-            " penalty.",
+            "Medians over the repeats: the learning rate and the number of epochs of least held-out"
+            " log loss, within the labels of the draw. Of a linear model, the inverse strength C of"
+            " its penalty.",
         ]
-    blocks += ["## What it cost", cost, "## What it can't tell", *unknown(table, data)]
+    blocks += ["## What it cost", cost, "## What it can't tell", unknown(table)]
     return "\n\n".join(blocks) + "\n"
 
 
 def paragraph(
     table: pd.DataFrame, data: dict, chosen: dict[str, tuple[str, ...]], linear: list[str]
 ) -> list[str]:
-    """Write the answer: what was measured on, what to take, who beats `learned`, what would help."""
+    """Write the answer: what was measured, what to take, who beats `learned`, how good it is."""
     n_train, n_test = sum(data["train"]), sum(data["test"])
     labels = [plain(label) for label in data["labels"]]
     first = (
@@ -232,27 +231,27 @@ def paragraph(
     blocks = [" ".join([first, *said, known])]
     if last["majority"].iloc[0] >= UNEVEN:
         blocks.append(
-            f"**Warning:** {share(last['majority'].iloc[0])} of the test texts have one label, so accuracy"
-            " says little. `python -m experiments.learning_curve --metric macro_f1` draws the same runs"
-            " by a metric in which every label counts as much."
+            f"**Warning:** {share(last['majority'].iloc[0])} of the test texts have one label, so"
+            " accuracy says little. `python -m experiments.learning_curve --metric macro_f1` draws"
+            " the same runs by a metric in which every label counts as much."
         )
     return blocks
 
 
-def unknown(table: pd.DataFrame, data: dict) -> Iterator[str]:
+def unknown(table: pd.DataFrame) -> str:
     """List what the measurements leave open."""
     measured = [f"{size:,}" for size in table[SIZE].unique()]
-    yield "\n".join(
+    return "\n".join(
         [
             f"- Nothing was measured between {listed(measured)} labels, nor beyond.",
             "- The head is the mean of the words' vectors. A model that reads words in order, or a"
             " language model, may do better than all of this.",
-            "- All scores are of one test split. An interval over test texts says how far other texts of"
-            " the same kind may differ; texts of another kind or time may differ more.",
-            "- Each size is judged on its own in what to take: of many comparisons at 5 %, one in twenty"
-            " may name a winner where there is none.",
-            "- Another choice of learning rates, vectors or words may change the order of variants that"
-            " are close.",
+            "- All scores are of one test split. The intervals speak of other texts of the same"
+            " kind; texts of another kind or time may differ more.",
+            "- What to take is judged at each size on its own, at 5 %: of twenty such judgements"
+            " one may name a winner where there is none.",
+            "- Other learning rates, vectors or words may change the order of variants that are"
+            " close.",
         ]
     )
 

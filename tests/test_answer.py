@@ -1,0 +1,133 @@
+"""The whole question in one command: what is measured, what is advised, and a page that says so."""
+
+import re
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments import answer
+from stages.shared.errors import InputError
+from tests.conftest import PROJECT, TRACKED
+
+
+@pytest.mark.parametrize(
+    ("n_texts", "n_labels", "expected"),
+    [
+        (6824, 2, [50, 100, 200, 500, 1000, 2000, 5000]),
+        (20_000, 2, [50, 100, 200, 500, 1000, 2000, 5000, 10_000, 16_000]),
+        (240, 2, [50, 100, 190]),
+        (400, 8, [100, 200, 320]),
+        (70, 2, [50]),
+        (40, 2, [32]),
+    ],
+)
+def test_sizes_double_or_so_up_to_four_fifths_of_the_train_split(n_texts, n_labels, expected):
+    assert answer.sizes(n_texts, n_labels) == expected
+
+
+def test_too_few_texts_are_refused():
+    with pytest.raises(InputError, match="the train split has 12 texts"):
+        answer.sizes(12, 2)
+
+
+def best(variant: str, *undecided: str) -> dict:
+    return {"best": {"variant": variant, "undecided": [*undecided]}}
+
+
+def test_what_is_recommended_is_the_best_or_what_cannot_be_told_from_it():
+    assert answer.recommended(best("b"), ["linear"], []) == ("b",)
+    assert answer.recommended(best("b", "a", "c"), ["linear"], []) == ("b", "a", "c")
+    assert answer.recommended(best("b", "a", "linear"), ["linear"], []) == ("linear",)
+    assert answer.recommended(best("linear", "a"), ["linear"], []) == ("linear",)
+    assert answer.recommended(best("b"), ["linear"], ["too few test texts"]) == ()
+
+
+def test_advice_names_measured_sizes_only():
+    chosen = {"50": ("t",), "100": ("t",), "200": ("b", "a"), "500": ("f",), "1,000": ("f",)}
+    assert answer.advice(chosen) == (
+        "At 50 and 100 take `t`; at 200 take `b` or `a`, which can't be told apart; from 500 on"
+        " take `f`."
+    )
+    assert answer.advice({"50": ("t",), "100": ("t",)}) == "At every size take `t`."
+    assert answer.advice({"50": (), "100": ("t",)}) == (
+        "At 50 nothing can be recommended; at 100 take `t`."
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["train.samples=100"], "train.samples is what is measured"),
+        (["seed=1,2"], "-S takes one value here"),
+        (["train.epochs=none"], "train.epochs is"),
+    ],
+)
+def test_what_cannot_be_asked_is_one_line(given, said, monkeypatch):
+    monkeypatch.chdir(PROJECT)
+    with pytest.raises(InputError, match=re.escape(said)):
+        answer.plan(given)
+
+
+@pytest.fixture
+def asked(run, tmp_path):
+    """Asks the question of a table of texts; returns what was said, the page and its folder."""
+
+    def ask(texts: pd.DataFrame, *more: str):
+        root = tmp_path / "project"
+        for name in (*TRACKED, "dvc.yaml", "params.yaml", "stages", "experiments"):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            copy = shutil.copytree if (PROJECT / name).is_dir() else shutil.copy
+            copy(PROJECT / name, root / name)
+        texts.to_csv(root / "mine.csv", index=False)
+        run(root, "git", "init", "--quiet")
+        run(root, "git", "config", "user.name", "Test")
+        run(root, "git", "config", "user.email", "test@example.com")
+        run(root, "git", "add", "--all")
+        run(root, "git", "commit", "--quiet", "--message", "Begin")
+        command = ["python", "-m", "experiments.answer", "-S", "download.texts.source=table"]
+        command += ["-S", "download.texts.path=mine.csv", "-S", "train.repeats=2", *more]
+        done = run(root, *command)
+        [folder] = root.glob("experiments/mine.csv-answer")
+        return done.stdout, (folder / "answer.md").read_text(), folder
+
+    return ask
+
+
+def texts_of(n_texts: int, share: float) -> pd.DataFrame:
+    """Sentences of two kinds: one word in three tells them apart."""
+    generator = np.random.default_rng(0)
+    label = generator.random(n_texts) < share
+    words = generator.choice(["film", "plot", "actor", "scene", "end", "music"], (n_texts, 8))
+    telling = np.where(label[:, None], "dull", "fine")
+    words = np.where(generator.random((n_texts, 8)) < 0.3, telling, words)
+    text = [f"{' '.join(row)} {number}" for number, row in enumerate(words)]
+    return pd.DataFrame({"text": text, "label": np.where(label, "bad", "good")})
+
+
+@pytest.mark.slow
+def test_three_hundred_texts_end_in_a_paragraph_and_a_page(asked):
+    said, page, folder = asked(texts_of(400, 0.5))
+    plain_said = " ".join(said.split())
+    assert plain_said.startswith("On mine.csv, 320 texts to train on and 80 to test on, labels bad")
+    assert "with 250 labels the most accurate" in plain_said.lower()
+    for title in ("By number of labels", "Gaps to `learned`", "What each chose", "What it cost",
+                  "What it can't tell"):  # fmt: skip
+        assert f"\n## {title}\n" in page
+    table = pd.read_csv(folder / "learning_curve.csv")
+    assert table["train.samples"].unique().tolist() == [50, 100, 200, 250]
+    for _, row in table.iterrows():
+        assert f"{row['accuracy']:.3f} ({row['accuracy_low']:.3f} to" in page
+    html = (folder / "answer.html").read_text()
+    assert "data:image/png;base64," in html
+    assert not re.search(r'(?:src|href)="(?!data:|#)', html)
+
+
+@pytest.mark.slow
+def test_where_nearly_all_texts_have_one_label_nothing_is_recommended_lightly(asked):
+    said, page, _ = asked(texts_of(400, 0.05))
+    said = " ".join(said.split())
+    assert "nothing can be recommended" in said
+    assert "accuracy says little" in said
+    assert "There is no verdict where there is doubt: everywhere" in page
