@@ -92,7 +92,8 @@ def draw_panel(
         )
         axis.scatter(
             [places[written(value)] for value in dots[swept]], dots["draw"], s=9,
-            color=look["color"], alpha=0.6, linewidth=0, transform=axis.transData + beside,
+            color=look["color"], alpha=0.7, linewidth=0, zorder=3,
+            transform=axis.transData + beside,
         )  # fmt: skip
         for cross in crossings(line, swept):
             axis.axvline(cross.at, color=look["color"], linewidth=1, linestyle="--")

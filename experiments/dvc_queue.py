@@ -17,11 +17,12 @@ from pathlib import Path
 from tempfile import TemporaryFile, mkdtemp
 
 from dvc.config import Config
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
 from tqdm import tqdm
 
 # Ray sends this module to nodes as it is: only what is installed there may be imported above.
 POLL_SECONDS = 5
-STATES = ("Queued", "Running", "Success", "Failed")
 BEFORE_START = "no point was started; dvc queue remove --queued takes out what was queued"
 AFTER_START = (
     "DVC's workers go on; dvc queue stop --kill ends them, and the same command again takes from"
@@ -88,10 +89,17 @@ def queue(values: list[str]) -> str:
 
 
 def states() -> dict[str, tuple[str, str]]:
-    """The short id and the state of each experiment of the queue, by its name."""
-    lines = dvc("queue", "status").splitlines()
-    found = (re.match(rf"(\w{{7}})\s+(\S+)\s.*\b({'|'.join(STATES)})\b", line) for line in lines)
-    return {match[2]: (match[1], match[3]) for match in found if match}
+    """The short id and the state of each experiment of the queue, by its name.
+
+    It is what `dvc queue status` shows. That takes a second of a core each time, and asks the
+    workers too.
+    """
+    try:
+        with Repo() as repo:
+            rows = repo.experiments.celery_queue.status()
+    except DvcException as error:
+        sys.exit(f"error: dvc queue status: {' '.join(str(error).split())}"[:300])
+    return {row["name"]: (row["rev"][:7], row["status"]) for row in rows}
 
 
 def wait(names: list[str]) -> dict[str, str]:
