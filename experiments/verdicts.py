@@ -199,8 +199,8 @@ def overlap(samples: pd.Series, n_train: int) -> str:
         where = f"At {SIZE} {written(much.min())}"
     return (
         f"{where} draws overlap: each has more than a fifth of the {n_train:,} texts to train on."
-        " There the intervals speak of these texts, with other seeds and other test texts, more"
-        " than of other texts to train on."
+        " There the intervals of gaps are widened for what the draws share. Where a draw has all"
+        " texts, they speak of these texts with other seeds and other test texts."
     )
 
 
