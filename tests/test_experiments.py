@@ -433,8 +433,8 @@ def page(
 
 OVERLAPS = {
     data: f"At train.samples 100 draws overlap: each has more than a fifth of the {n_texts} texts"
-    " to train on. There the intervals speak of these texts, with other seeds and other test texts,"
-    " more than of other texts to train on."
+    " to train on. There the intervals of gaps are widened for what the draws share. Where a draw"
+    " has all texts, they speak of these texts with other seeds and other test texts."
     for data, n_texts in (("a.csv", 320), ("b.csv", 235))
 }
 
