@@ -148,3 +148,25 @@ def test_vectors_of_words_that_had_one_are_counted(embed):
     _, found, out = embed({"film": 1}, ["film", "the", "film"], matrix)
     assert found[1] == [1]
     assert "vectors of words that had one before, and are not read: 1" in out
+
+
+def test_shuffled_vectors_are_the_same_numbers_of_other_words(embed, tmp_path):
+    edit_params(tmp_path, embed__control={"vectors": "glove", "shuffled": True})
+    names = [f"word{i}" for i in range(40)]
+    matrix = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    tokens = dict.fromkeys(["unknown", *names], 1)
+    covered, own, _ = embed(tokens, names, matrix)
+    found = np.load(artifacts.embedding("control"))
+    assert not found[[0, 1]].any()  # padding, and what has no vector
+    assert sorted(found[2:42].tolist()) == sorted(own[2:42].tolist()) == sorted(matrix.tolist())
+    assert (found[2:42] == own[2:42]).all(axis=1).sum() <= 5
+    assert json.loads(artifacts.COVERAGE.read_text())["control"] == covered
+
+
+def test_the_weights_of_tf_idf_are_those_of_scikit_learn(embed):
+    embed({"the": 3, "film": 1}, ["film"], np.ones((1, 1), np.float32))
+    weights = np.load(artifacts.embedding("tfidf"))
+    expected = np.full(10_000, np.log(4 / 1) + 1)  # of three texts, none has these
+    expected[1] = 1  # every text has this one
+    assert weights.shape == (10_000, 1)
+    np.testing.assert_allclose(weights[:, 0], expected, rtol=1e-6)
