@@ -21,6 +21,7 @@ import time
 from io import BytesIO
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -38,6 +39,7 @@ from experiments.runs import (
     read_draws,
     read_runs,
     slug,
+    written,
 )
 from experiments.sweep import positive
 from experiments.verdicts import SIZE, listed, overlap, reasons, sentence
@@ -104,31 +106,39 @@ def file_of(row: pd.Series, path: Path) -> bytes:
     return subprocess.run(command, check=True, capture_output=True).stdout
 
 
-def recommended(evaluation: dict, linear: list[str], doubts: list[str]) -> tuple[str, ...]:
-    """Name the variants to take at a size: the best one, or all that can't be told from it.
+class Advice(NamedTuple):
+    """What to take at a size: no variant where there is doubt; and why, in a few words."""
 
-    Of these a linear one is enough, if there is one; none, where there is doubt.
-    """
+    names: tuple[str, ...]
+    why: str
+
+
+def recommended(evaluation: dict, linear: list[str], doubts: list[str]) -> Advice:
+    """Take the best variant; where others can't be told from it, a linear one, or any of them."""
     if doubts:
-        return ()
+        return Advice((), "; ".join(dict.fromkeys(doubts)))
     best = evaluation["best"]
     equal = [best["variant"], *best["undecided"]]
-    return tuple([name for name in equal if name in linear][:1] or equal)
+    simple = [name for name in equal if name in linear][:1]
+    if len(equal) == 1:
+        return Advice(tuple(equal), "significantly the most accurate")
+    if simple:
+        return Advice(tuple(simple), "the simplest: nothing is significantly more accurate")
+    return Advice(tuple(equal), "which can't be told apart")
 
 
-def advice(chosen: dict[str, tuple[str, ...]]) -> str:
-    """Say in a sentence what to take at which of the measured sizes."""
+def advice(chosen: dict[str, Advice]) -> str:
+    """Say in a sentence what to take at which of the measured sizes, and why."""
     parts, last = [], [*chosen][-1]
-    for names, run_of in groupby(chosen.items(), key=lambda pair: pair[1]):
+    for (names, why), run_of in groupby(chosen.items(), key=lambda pair: pair[1]):
         where = [size for size, _ in run_of]
         at = (
             f"from {where[0]} on" if len(where) > 1 and where[-1] == last else f"at {listed(where)}"
         )
-        at = "at every size" if len(where) == len(chosen) > 1 else at
+        at = "at every measured size" if len(where) == len(chosen) > 1 else at
         take = " or ".join(f"`{name}`" for name in names)
-        if len(names) > 1:
-            take += ", which can't be told apart"
-        parts.append(f"{at} {f'take {take}' if names else 'nothing can be recommended'}")
+        said = f"take {take}, {why}" if names else f"nothing can be recommended ({plain(why)})"
+        parts.append(f"{at} {said}")
     text = "; ".join(parts)
     return text[:1].upper() + text[1:] + "."
 
@@ -150,13 +160,14 @@ def chosen_by(group: pd.DataFrame, variants: list[str]) -> pd.DataFrame:
             if len(own):
                 value, epoch = own.iloc[:, 1].median(), own["epoch"].median()
                 is_rate = own.columns[1] == "learning_rate"
-                said = f"{value:.3g}, {epoch:.0f} epochs" if is_rate else f"C {value:.3g}"
+                short = written(float(f"{value:.3g}"))
+                said = f"{short}, {epoch:.0f} epochs" if is_rate else f"C {short}"
                 rows.append({"size": row[SIZE], "variant": variant, "chosen": said})
     return pd.DataFrame(rows)
 
 
 def page(
-    table: pd.DataFrame, group: pd.DataFrame, data: dict, chosen: dict[str, tuple[str, ...]],
+    table: pd.DataFrame, group: pd.DataFrame, data: dict, chosen: dict[str, Advice],
     linear: list[str], cost: str,
 ) -> str:  # fmt: skip
     """Lay out the page: the answer, its curve, what is behind it, and what is not known."""
@@ -170,10 +181,11 @@ def page(
         lead = f"`{best['variant']}` {best['accuracy']:+.3f}"
         if best["accuracy_low"] is not None:
             lead += f" ({best['accuracy_low']:+.3f} to {best['accuracy_high']:+.3f})"
-        names = " or ".join(f"`{name}`" for name in chosen[f"{size:,}"]) or "no recommendation"
-        rows.append([f"{size:,}", *(scores_of(of_size, name) for name in variants),
+        take = chosen[written(size)].names
+        names = " or ".join(f"`{name}`" for name in take) or "no recommendation"
+        rows.append([written(size), *(scores_of(of_size, name) for name in variants),
                      f"{lead} against `{best['second']}`", names])  # fmt: skip
-        gaps.append([f"{size:,}", *(gap_of(of_size.loc[name], "**") for name in variants[1:])])
+        gaps.append([written(size), *(gap_of(of_size.loc[name], "**") for name in variants[1:])])
     head = ["labels", *(f"`{name}`" for name in variants)]
     blocks += [
         "## By number of labels",
@@ -193,7 +205,7 @@ def page(
         wide = tried.pivot(index="size", columns="variant", values="chosen").reindex(
             columns=variants
         )
-        cells = [[f"{size:,}", *row.fillna("")] for size, row in wide.iterrows()]
+        cells = [[written(size), *row.fillna("")] for size, row in wide.iterrows()]
         blocks += [
             "## What each chose",
             lines_of([*head], cells, left=0),
@@ -206,7 +218,7 @@ def page(
 
 
 def paragraph(
-    table: pd.DataFrame, data: dict, chosen: dict[str, tuple[str, ...]], linear: list[str]
+    table: pd.DataFrame, data: dict, chosen: dict[str, Advice], linear: list[str]
 ) -> list[str]:
     """Write the answer: what was measured, what to take, who beats `learned`, how good it is."""
     n_train, n_test = sum(data["train"]), sum(data["test"])
@@ -223,10 +235,10 @@ def paragraph(
     best = last["accuracy"].idxmax()
     always = f"always saying {labels[data['train'].index(max(data['train']))]}"
     known = (
-        f"With {last[SIZE].iloc[0]:,} labels the most accurate, `{best}`, has an accuracy of"
+        f"With {written(last[SIZE].iloc[0])} labels the most accurate, `{best}`, has an accuracy of"
         f" {scores_of(last, best)}; {always} has {last['majority'].iloc[0]:.3f}."
     )
-    if linear and any(set(names) & {*linear} for names in chosen.values()):
+    if any({*of.names} & {*linear} for of in chosen.values()):
         known += f" `{linear[0]}` {LINEAR}."
     blocks = [" ".join([first, *said, known])]
     if last["majority"].iloc[0] >= UNEVEN:
@@ -240,7 +252,7 @@ def paragraph(
 
 def unknown(table: pd.DataFrame) -> str:
     """List what the measurements leave open."""
-    measured = [f"{size:,}" for size in table[SIZE].unique()]
+    measured = [*map(written, table[SIZE].unique())]
     return "\n".join(
         [
             f"- Nothing was measured between {listed(measured)} labels, nor beyond.",
@@ -293,9 +305,13 @@ def main() -> None:
     linear = [n for n, of in settings.variants.items() if settings.embed[of.vectors].texts]
     chosen = {}
     for _, row in group.iterrows():
-        doubts = table[(table["experiment"] == name_of(row)) & (table["doubt"] != "")]["doubt"]
+        of_size = table[table["experiment"] == name_of(row)].set_index("variant")
         evaluation = json.loads(file_of(row, artifacts.EVALUATION))
-        chosen[f"{row[SIZE]:,}"] = recommended(evaluation, linear, doubts.tolist())
+        doubts = [doubt for doubt in of_size["doubt"] if doubt]
+        best = of_size.loc[evaluation["best"]["variant"]]
+        if not best["accuracy_low"] > best["majority"]:
+            doubts.append("nothing is significantly better than always saying the same label")
+        chosen[written(row[SIZE])] = recommended(evaluation, linear, doubts)
     minutes = (time.monotonic() - start) / 60
     cost = (
         f"{number_of(len(group), 'size')}, {settings.train.repeats} draws and"

@@ -76,7 +76,7 @@ def curve(
     draws: experiment, variant, draw; of a metric whose standard deviation the runs do not tell, the
     band comes from these.
     """
-    rows = []
+    rows, most = [], np.inf if metric == "log_loss" else 1
     for _, run in runs.iterrows():
         names = [c.removesuffix(".accuracy_std") for c in runs if c.endswith(".accuracy_std")]
         n_repeats = int(run["train.repeats"])
@@ -93,7 +93,7 @@ def curve(
             rows.append(
                 {key: run[key] for key in (*panels, swept)}
                 | {"variant": name, metric: score}
-                | {f"{metric}_low": score - half, f"{metric}_high": score + half}
+                | {f"{metric}_low": max(score - half, 0), f"{metric}_high": min(score + half, most)}
                 | gap_to_reference(run, name, metric, data)
                 | {"majority": run.get("majority") if metric == "accuracy" else CHANCE.get(metric)}
                 | {"experiment": name_of(run)}

@@ -12,6 +12,9 @@ from experiments import answer
 from stages.shared.errors import InputError
 from tests.conftest import PROJECT, TRACKED
 
+SURE, EQUAL = "significantly the most accurate", "which can't be told apart"
+SIMPLE = "the simplest: nothing is significantly more accurate"
+
 
 @pytest.mark.parametrize(
     ("n_texts", "n_labels", "expected"),
@@ -38,22 +41,25 @@ def best(variant: str, *undecided: str) -> dict:
 
 
 def test_what_is_recommended_is_the_best_or_what_cannot_be_told_from_it():
-    assert answer.recommended(best("b"), ["linear"], []) == ("b",)
-    assert answer.recommended(best("b", "a", "c"), ["linear"], []) == ("b", "a", "c")
-    assert answer.recommended(best("b", "a", "linear"), ["linear"], []) == ("linear",)
-    assert answer.recommended(best("linear", "a"), ["linear"], []) == ("linear",)
-    assert answer.recommended(best("b"), ["linear"], ["too few test texts"]) == ()
+    assert answer.recommended(best("b"), ["linear"], []) == (("b",), SURE)
+    assert answer.recommended(best("linear"), ["linear"], []) == (("linear",), SURE)
+    assert answer.recommended(best("b", "a", "c"), ["linear"], []) == (("b", "a", "c"), EQUAL)
+    assert answer.recommended(best("b", "a", "linear"), ["linear"], []) == (("linear",), SIMPLE)
+    assert answer.recommended(best("linear", "a"), ["linear"], []) == (("linear",), SIMPLE)
+    assert answer.recommended(best("b"), ["linear"], ["x", "x", "y"]) == ((), "x; y")
 
 
 def test_advice_names_measured_sizes_only():
-    chosen = {"50": ("t",), "100": ("t",), "200": ("b", "a"), "500": ("f",), "1,000": ("f",)}
+    t, f = answer.Advice(("t",), SIMPLE), answer.Advice(("f",), SURE)
+    both = answer.Advice(("b", "a"), EQUAL)
+    chosen = {"50": t, "100": t, "200": both, "500": f, "1,000": f}
     assert answer.advice(chosen) == (
-        "At 50 and 100 take `t`; at 200 take `b` or `a`, which can't be told apart; from 500 on"
-        " take `f`."
+        f"At 50 and 100 take `t`, {SIMPLE}; at 200 take `b` or `a`, {EQUAL}; from 500 on take `f`,"
+        f" {SURE}."
     )
-    assert answer.advice({"50": ("t",), "100": ("t",)}) == "At every size take `t`."
-    assert answer.advice({"50": (), "100": ("t",)}) == (
-        "At 50 nothing can be recommended; at 100 take `t`."
+    assert answer.advice({"50": t, "100": t}) == f"At every measured size take `t`, {SIMPLE}."
+    assert answer.advice({"50": answer.Advice((), "few texts"), "100": f}) == (
+        f"At 50 nothing can be recommended (few texts); at 100 take `f`, {SURE}."
     )
 
 
