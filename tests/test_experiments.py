@@ -166,6 +166,7 @@ def make(root: Path, run: Callable) -> None:
         shutil.copy(PROJECT / name, root / name)
     edit_params(
         root, seed=0, download__texts__source="table", download__texts__path="inputs/b.csv",
+        variants={name: {"vectors": "glove", "trainable": True} for name in VARIANTS},
         tokenize__maxlen=100, model__head="flatten", train__samples=50, train__repeats=REPEATS,
         train__epochs=2,
     )  # fmt: skip

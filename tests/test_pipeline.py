@@ -41,14 +41,14 @@ def test_a_second_repro_runs_nothing(copy, run):
 
 def test_the_metrics_have_the_agreed_keys(reproduced):
     evaluation = json.loads((reproduced / "metrics/evaluation.json").read_text())
-    variants = ["learned", "pretrained", "finetuned"]
+    variants = ["learned", "pretrained", "finetuned", "tfidf"]
     assert list(evaluation) == [*variants, "gap", "best", "majority"]
     scored = ["balanced_accuracy", "macro_f1", "log_loss", "roc_auc"]
     for variant in variants:
         assert list(evaluation[variant]) == [
             "accuracy", "accuracy_std", *scored, "largest_share",
         ]  # fmt: skip
-    assert list(evaluation["gap"]) == ["pretrained-learned", "finetuned-learned"]
+    assert list(evaluation["gap"]) == [f"{name}-learned" for name in variants[1:]]
     compared = ["accuracy", "roc_auc", "balanced_accuracy", "macro_f1"]
     for name, gap in evaluation["gap"].items():
         assert list(gap) == [f"{of}{end}" for of in compared for end in ("", "_low", "_high")]
@@ -62,7 +62,7 @@ def test_the_metrics_have_the_agreed_keys(reproduced):
     ]  # fmt: skip
     scores = (reproduced / "metrics/scores.csv").read_text().splitlines()
     assert scores[0] == "variant,repeat,accuracy,balanced_accuracy,macro_f1,log_loss,roc_auc"
-    assert len(scores) == 1 + 3 * 2
+    assert len(scores) == 1 + len(variants) * 2
     history = (reproduced / "metrics/training/learned.csv").read_text().splitlines()
     assert history[0] == "repeat,epoch,loss,accuracy,val_loss,val_accuracy"
     assert len(history) == 1 + 2 * 2
@@ -73,7 +73,7 @@ def test_the_metrics_have_the_agreed_keys(reproduced):
 
 
 def test_a_parameter_reruns_only_what_reads_it(copy, run):
-    trains = {"train@learned", "train@pretrained", "train@finetuned"}
+    trains = {f"train@{name}" for name in ("learned", "pretrained", "finetuned", "tfidf")}
     edit_params(copy, train__samples=30)
     assert changed_stages(run, copy) == {*trains, "evaluate", "report"}
     edit_params(copy, train__samples=40, embed__random__dim=4)
@@ -114,9 +114,10 @@ def test_another_width_and_a_second_file_of_vectors_rerun_only_what_is_made_of_t
     assert [matrix[place[w]].tolist() for w in ("the", "worst", "plot")] == [[1, 2], [3, 4], [5, 6]]
     assert len(matrix.any(axis=1).nonzero()[0]) == 3
     after = json.loads((copy / "metrics/evaluation.json").read_text())
-    assert list(after["gap"]) == ["pretrained-learned", "finetuned-learned", "other-learned"]
+    others = ["pretrained", "finetuned", "tfidf", "other"]
+    assert list(after["gap"]) == [f"{name}-learned" for name in others]
     same = [name for name in before if name != "best" and after[name] == before[name]]
-    assert same == ["pretrained", "finetuned", "majority"]
+    assert same == ["pretrained", "finetuned", "tfidf", "majority"]
     page = (copy / "metrics/report.md").read_text()
     assert "| `other` | pretrained vectors (`other`), frozen |" in page
     assert "**Warning:** `other`: only " in page

@@ -59,6 +59,7 @@ def settings(project):
 
     def change(variants: dict | None = None, **changes: dict) -> Params:
         content = yaml.safe_load((project / "params.yaml").read_text())
+        del content["variants"]["tfidf"]  # it has a test of its own
         content["variants"] |= variants or {}
         for key, values in changes.items():
             section = content
@@ -197,6 +198,25 @@ def test_a_variant_of_ones_own_is_compared_but_answers_only_with_pretrained_vect
     said = answer(own, result, coverage, DATA)
     assert said.startswith("**Yes:** ")
     assert ", `finetuned` beats `learned` by 4.2 points (2.6 to 5.8), and `noise` loses to" in said
+
+
+def test_a_baseline_and_a_control_are_compared_but_do_not_answer(settings, coverage):
+    own = settings(
+        variants={
+            "tfidf": {"vectors": "tfidf", "trainable": False},
+            "control": {"vectors": "shuffled", "trainable": False},
+        },
+        embed={"shuffled": {"vectors": "glove", "shuffled": True}},
+    )
+    result = evaluation(pretrained=WON, finetuned=WON, tfidf=LOST, control=LOST)
+    assert answer(own, result, coverage, DATA).startswith("**Yes:** ")
+    result = evaluation(pretrained=LOST, finetuned=LOST, tfidf=WON, control=WON)
+    said = answer(own, result, coverage, DATA)
+    assert said.startswith("**No:** ")
+    assert "`tfidf` beats `learned` by 4.2 points" in said
+    page = markdown(own, result, coverage, DATA, {})
+    assert "| `tfidf` | no embedding: a logistic regression on TF-IDF |" in page
+    assert "| `control` | pretrained vectors of other words, frozen |" in page
 
 
 def test_learned_alone_has_nothing_to_be_compared_with(settings, coverage):

@@ -420,7 +420,8 @@ def test_calibration_and_lengths_are_of_these_predictions(root, predictions, spl
     for variant, rows in predictions.items():
         for repeat, row in enumerate(rows):
             frame = pd.DataFrame({"p": row.astype(float), "label": labels})
-            frame["bin"] = pd.qcut(frame["p"], 10, labels=False, duplicates="drop")
+            bins = pd.qcut(frame["p"], 10, labels=False, duplicates="drop")
+            frame["bin"] = bins.fillna(0)  # all are the same
             expected = frame.groupby("bin").agg(predicted=("p", "mean"), positive=("label", "mean"))
             of_repeat = calibration["repeat"] == repeat
             found = calibration[of_repeat & (calibration["variant"] == variant)]
