@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_extraction.text import TfidfTransformer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import cross_val_predict
@@ -121,6 +121,22 @@ def test_the_penalty_is_chosen_by_held_out_loss_on_its_own_samples(trained):
         found = regression.predict(artifacts.weights("tfidf", repeat), words)
         np.testing.assert_allclose(found, expected, atol=2e-3)
     assert own["C"].tolist() == linear.CANDIDATES
+
+
+def test_a_draw_of_one_label_gives_its_smoothed_share(trained):
+    words, labels = trained(train__samples=1, train__validation_samples=0)
+    rows, _ = draw_rows(labels, 1, 0, generator_for(SEED, 0, "texts"))
+    found = regression.predict(artifacts.weights("tfidf", 0), words)
+    np.testing.assert_allclose(found, 0.75 if labels[rows[0]] else 0.25, rtol=1e-6)
+
+
+def test_weights_in_tf_idf_are_those_of_scikit_learn():
+    counts = tf_idf.count_tokens(np.random.default_rng(0).integers(0, 5, (50, 9), np.int32), 6)
+    idf = tf_idf.fit(counts)
+    exact = TfidfTransformer(sublinear_tf=True).fit(counts.astype(float))
+    np.testing.assert_allclose(idf, exact.idf_, rtol=1e-6)
+    found = tf_idf.weigh(counts, idf).toarray()
+    np.testing.assert_allclose(found, exact.transform(counts.astype(float)).toarray(), rtol=1e-6)
 
 
 def test_tokens_are_counted_text_by_text_however_they_are_cut(monkeypatch):

@@ -26,7 +26,7 @@ def counts(sequences):
 
 
 def test_words_of_one_topic_get_vectors_of_one_direction(counts):
-    vectors = lsa.centred(lsa.fit_vectors(counts, 3, seed=0), counts)
+    vectors = lsa.centred(lsa.fit_vectors(counts, 3, np.random.default_rng(0)), counts)
     unit = vectors[1:] / np.linalg.norm(vectors[1:], axis=1, keepdims=True)
     cosine = unit @ unit.T
     assert cosine[:10, :10].mean() > 0.5 > -0.5 > cosine[:10, 10:].mean()
@@ -39,13 +39,13 @@ def test_vectors_are_those_of_the_exact_decomposition(counts):
     table /= np.linalg.norm(table, axis=1, keepdims=True)
     _, spread, components = np.linalg.svd(table)
     exact = components[:2].T * spread[:2] * idf[:, None]  # two topics: the others are all alike
-    vectors = lsa.fit_vectors(counts, 3, seed=0)[:, :2]
+    vectors = lsa.fit_vectors(counts, 3, np.random.default_rng(0))[:, :2]
     assert not vectors[0].any()
     np.testing.assert_allclose(np.abs(vectors), np.abs(exact), atol=2e-3)
 
 
 def test_more_columns_than_there_is_rank_for_are_zero(counts):
-    vectors = lsa.fit_vectors(counts, N_IDS + 5, seed=0)
+    vectors = lsa.fit_vectors(counts, N_IDS + 5, np.random.default_rng(0))
     assert vectors.shape == (N_IDS, N_IDS + 5)
     assert not vectors[:, N_IDS:].any()
 

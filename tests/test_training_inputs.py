@@ -22,6 +22,9 @@ N_TEXTS, MAXLEN, DIM, NUM_WORDS = 90, 4, 3, 120
 SAMPLES, VALIDATION, REPEATS, EPOCHS, SEED = 20, 30, 3, 4, 11
 
 
+MEASURED = dict.fromkeys(MEASURES, 0.5)  # after every epoch
+
+
 class Recorder:
     """Stands in for the compiled loop: notes what each repeat is trained on, and trains nothing."""
 
@@ -47,7 +50,7 @@ class Recorder:
                 "rates": rates,
             }
         )
-        history = [dict.fromkeys(MEASURES, 0.5)] * len(self.repeats[-1]["orders"])
+        history = [MEASURED.copy()] * len(self.repeats[-1]["orders"])
         for row in history:
             on_epoch(row)
         return initial, history
@@ -245,6 +248,16 @@ def test_every_variant_tries_out_the_same_on_the_same(trained):
     for one, other in zip(learned, finetuned, strict=True):
         for key in ("x", "y", "x_val", "y_val", "orders", "dropped", "rates"):
             np.testing.assert_array_equal(one[key], other[key], err_msg=key)
+
+
+def test_a_chosen_epoch_of_high_running_loss_has_not_diverged(trained):
+    MEASURED["loss"] = 50.0
+    try:
+        assert len(trained("learned", train__tune=TUNE).repeats) == REPEATS
+        with pytest.raises(InputError, match="training loss 50"):
+            trained("learned", train__tune=None)
+    finally:
+        MEASURED["loss"] = 0.5
 
 
 def test_where_every_candidate_diverges_one_line_says_so(trained):

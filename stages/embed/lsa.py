@@ -14,7 +14,7 @@ POWER_ITERATIONS = 4  # scikit-learn's advice where precision matters
 PRETRAINED_SHARE = 0.3  # chosen on validation texts, 200 labels; 0.1 to 0.5 did as well
 
 
-def fit_vectors(counts: csr_array, dim: int, seed: int) -> np.ndarray:
+def fit_vectors(counts: csr_array, dim: int, generator: np.random.Generator) -> np.ndarray:
     """Fit (n_ids, dim) float32 vectors to (n_texts, n_ids) counts.
 
     Latent semantic analysis (Deerwester et al., "Indexing by latent semantic analysis", JASIS 41,
@@ -24,12 +24,12 @@ def fit_vectors(counts: csr_array, dim: int, seed: int) -> np.ndarray:
     """
     n_texts, n_ids = counts.shape
     in_texts = np.bincount(counts.indices, minlength=n_ids) > 0
-    idf = tf_idf.fit(counts.astype(np.float64))
+    idf = tf_idf.fit(counts).astype(np.float64)
     table = tf_idf.weigh(counts, idf)
     rank = min(dim, n_texts, n_ids)
     with threadpool_limits(1):  # how a product is split decides its last digits
         _, spread, components = randomized_svd(
-            table, rank, n_iter=POWER_ITERATIONS, random_state=seed
+            table, rank, n_iter=POWER_ITERATIONS, random_state=int(generator.integers(2**32))
         )
     vectors = np.zeros((n_ids, dim), np.float32)
     vectors[:, :rank] = components.T * spread * (idf * in_texts)[:, None]
@@ -43,7 +43,9 @@ def centred(vectors: np.ndarray, counts: csr_array) -> np.ndarray:
     """
     known = np.any(vectors, axis=1)
     totals = counts.sum(axis=0) * known
-    moved = np.where(known[:, None], vectors - totals @ vectors / max(totals.sum(), 1), 0)
+    with threadpool_limits(1):
+        mean = totals @ vectors / max(totals.sum(), 1)
+    moved = np.where(known[:, None], vectors - mean, 0)
     means = (counts @ moved) / np.maximum(counts.sum(axis=1), 1)[:, None]
     norm = np.sqrt((means**2).sum(axis=1).mean())
     return (moved / (norm or 1)).astype(np.float32)

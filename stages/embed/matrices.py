@@ -67,7 +67,7 @@ class Builder:
         if start.dim is not None:  # as repeat 0 starts; every other draws a matrix of its own
             return draw_matrix(self.n_ids, start.dim, generator_for(self.seed, 0, "embedding"))
         if start.texts:
-            return tf_idf.fit(self.table.astype(np.float64)).astype(np.float32)[:, None]
+            return tf_idf.fit(self.table)[:, None]
         parts = []
         if start.vectors:
             self.open(start.vectors)
@@ -78,7 +78,9 @@ class Builder:
         if start.fitted:
             from stages.embed import lsa  # scikit-learn takes a second to import
 
-            fitted = lsa.fit_vectors(self.table, start.fitted, self.seed)
+            fitted = lsa.fit_vectors(
+                self.table, start.fitted, generator_for(self.seed, 0, "fitted")
+            )
             parts = [lsa.centred(part, self.table) for part in (*parts, fitted)]
             return lsa.beside(*parts) if len(parts) > 1 else parts[0]
         return parts[0]

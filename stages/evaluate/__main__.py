@@ -161,7 +161,8 @@ def main() -> None:
     tables.write({name: by_variant(of) for name, of in found.items()})
     write_json(artifacts.DATA, data)
     write_json(artifacts.EVALUATION, evaluation)
-    remove_all_but(artifacts.TRAINING, settings.variants)
+    for folder in (artifacts.TRAINING, artifacts.TUNING):
+        remove_all_but(folder, settings.variants)
     for name, row in evaluation["gap"].items():
         print(f"{name}: {row['accuracy']:+.4f}")
 

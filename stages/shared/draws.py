@@ -10,7 +10,7 @@ import numpy as np
 
 INITIAL_LIMIT = 0.05  # of Keras' Embedding layer, which draws uniformly from -0.05 to 0.05
 # In this order for ever: the place of a name decides the numbers that are drawn for it.
-DRAWN = ("texts", "embedding", "layers", "orders", "dropout", "folds", "shuffle")
+DRAWN = ("texts", "embedding", "layers", "orders", "dropout", "folds", "shuffle", "fitted")
 
 
 def generator_for(seed: int, repeat: int, what: str, *part: int) -> np.random.Generator:

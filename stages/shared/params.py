@@ -103,6 +103,9 @@ def conflicts(settings: Params) -> Iterator[str]:
                 f"variants.{name}.trainable is true, but nothing below the regression on TF-IDF can"
                 " be trained: set it to false"
             )
+    tune, samples = settings.train.tune, settings.train.samples
+    if tune and tune.folds > samples:
+        yield f"train.tune.folds is {tune.folds}, but train.samples only {samples}: set fewer folds"
     if settings.tokenize.num_bigrams and settings.model.head != "mean":
         yield (
             f"tokenize.num_bigrams is {settings.tokenize.num_bigrams}, but model.head"

@@ -3,6 +3,8 @@
 In: sequences of ids, 0 is padding. Out: sparse tables of texts by ids.
 """
 
+import math
+
 import numpy as np
 from scipy.sparse import csr_array, vstack
 
@@ -23,10 +25,13 @@ def count_tokens(sequences: np.ndarray, n_ids: int) -> csr_array:
 
 
 def fit(counts: csr_array) -> np.ndarray:
-    """Fit each id's inverse document frequency, (n_ids,) float64, as scikit-learn smooths it."""
+    """Fit each id's inverse document frequency, (n_ids,) float32, as scikit-learn smooths it.
+
+    NumPy's logarithm of a float64 depends on the processor in its last bit, and this does not.
+    """
     from sklearn.feature_extraction.text import TfidfTransformer  # takes a second
 
-    return TfidfTransformer().fit(counts).idf_
+    return TfidfTransformer().fit(counts.astype(np.float64)).idf_.astype(np.float32)
 
 
 def weigh(counts: csr_array, idf: np.ndarray) -> csr_array:
@@ -36,6 +41,9 @@ def weigh(counts: csr_array, idf: np.ndarray) -> csr_array:
     """
     from sklearn.feature_extraction.text import TfidfTransformer
 
-    transformer = TfidfTransformer(sublinear_tf=True)
-    transformer.idf_ = idf
-    return transformer.transform(counts.astype(np.float64))
+    transformer, table = TfidfTransformer(), counts.astype(np.float64)
+    transformer.idf_ = np.float64(idf)
+    times, place = np.unique(table.data, return_inverse=True)
+    # As sublinear_tf does, with a logarithm that is the same on every processor.
+    table.data = np.array([1 + math.log(count) for count in times])[place]
+    return transformer.transform(table)

@@ -68,7 +68,14 @@ class Linear:
         regression.save(weights, path)
 
     def fit(self, rows: np.ndarray, value: float) -> Weights:
-        """Fit to the texts of some rows: coefficients (n_ids,) and intercept (1,), float32."""
+        """Fit to the texts of some rows: coefficients (n_ids,) and intercept (1,), float32.
+
+        If all have one label, what is left is its share, with half a text added to each label.
+        """
+        n_positive, n_rows = int(self.labels[rows].sum()), len(rows)
+        if n_positive in (0, n_rows):
+            odds = (n_positive + 0.5) / (n_rows - n_positive + 0.5)
+            return [np.zeros(self.table.shape[1], np.float32), np.float32([np.log(odds)])]
         from sklearn.linear_model import LogisticRegression
         from threadpoolctl import threadpool_limits
 

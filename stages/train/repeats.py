@@ -105,7 +105,7 @@ class Network:
 
         def watch(row: dict[str, float]) -> None:
             now = next(epoch)
-            if has_diverged(row["loss"], now == epochs):
+            if has_diverged(row["loss"], now == epochs and not tried):
                 raise diverged(f"{place}, epoch {now}", f"training loss {row['loss']:.4g}", rate)
             on_epoch(row)
 
