@@ -24,6 +24,7 @@ from scipy import stats
 from experiments.curve_figure import by_panel, draw
 from experiments.runs import (
     METRICS,
+    REPEATS,
     TEXTS,
     about,
     collect,
@@ -40,7 +41,17 @@ from experiments.runs import (
     with_metric,
     written,
 )
-from experiments.verdicts import BEATS, LOSES, SIZE, judge, overlap, p_value, reasons, sentence
+from experiments.verdicts import (
+    BEATS,
+    LOSES,
+    SIZE,
+    judge,
+    numbers_of_draws,
+    overlap,
+    p_value,
+    reasons,
+    sentence,
+)
 from stages.report.markdown import lines_of, plain
 from stages.shared.errors import run as run_main
 from stages.shared.evidence import CONFIDENCE, LEAST_TEXTS, REFERENCE, doubts
@@ -221,6 +232,7 @@ def main() -> None:
         data = read_data(group.iloc[0])
         title = f"Test {METRICS[metric]} on {about(data, arguments.setting)}"
         overlapping = overlap(group[SIZE], sum(data["train"]))
+        overlapping = " ".join(filter(None, [numbers_of_draws(group[REPEATS]), overlapping]))
         draws = read_draws(group, metric)
         table = curve(group, swept, panels, data, metric, draws)
         if len(group) == 1:

@@ -21,6 +21,7 @@ from stages.shared.evidence import REFERENCE
 UNFINISHED = ("Queued", "Running", "Failed")
 INPUTS = ("data/raw/", "stages/")  # runs can be compared that had the same of these
 TEXTS, VECTORS = artifacts.TEXTS.as_posix(), artifacts.VECTORS.as_posix()
+REPEATS = "train.repeats"
 SCORES = "metrics/scores.csv"  # a row for each repeat of a variant
 # What metrics/evaluation.json says of a variant and a curve can show, as titles call it.
 METRICS = {
@@ -80,9 +81,11 @@ def with_metric(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
 def groups(runs: pd.DataFrame, swept: str, panels: list[str]) -> list[pd.DataFrame]:
     """Split runs into those that differ in `swept` and `panels` alone, the largest group first.
 
-    Column `shared` is a hash of what the runs of a group have in common.
+    Runs of one group may differ in the number of draws too: each has intervals of its own. Of equal
+    points the one with the most draws is taken. Column `shared` is a hash of what the runs of a
+    group have in common.
     """
-    free = {swept, *panels}
+    free = {swept, *panels, REPEATS}
     if any(key.startswith("download.vectors.") for key in free):
         free.add(VECTORS)
     others = [c for c in runs if is_setting(c) and c not in free]
@@ -90,6 +93,7 @@ def groups(runs: pd.DataFrame, swept: str, panels: list[str]) -> list[pd.DataFra
     for _, group in runs.groupby(others, dropna=False, sort=False):
         shared = group[others].iloc[0].dropna().astype(str).sort_index()
         digest = hashlib.sha256(repr([*shared.items()]).encode()).hexdigest()[:8]
+        group = group.sort_values(REPEATS, ascending=False, kind="stable")
         group = group.drop_duplicates([swept, *panels]).assign(shared=digest)
         found.append(group.sort_values([*panels, swept], key=sortable))
     return sorted(found, key=len, reverse=True)
@@ -99,7 +103,7 @@ def left_out(
     chosen: pd.DataFrame, others: list[pd.DataFrame], swept: str, panels: list[str]
 ) -> Iterator[str]:
     """Name the runs of a data set that its curve leaves out, and what is other about them."""
-    settings = [c for c in chosen if is_setting(c) and c not in (swept, *panels)]
+    settings = [c for c in chosen if is_setting(c) and c not in (swept, *panels, REPEATS)]
     for _, run in (pair for other in others for pair in other.iterrows()):
         differs = [c for c in settings if written(run[c]) not in {*map(written, chosen[c])}]
         yield f"{name_of(run)} is left out: another {', '.join(differs[:3])}"

@@ -184,6 +184,12 @@ def reasons(table: pd.DataFrame, swept: str) -> str:
     return f"There is no verdict where there is doubt: {'; '.join(parts)}." if parts else ""
 
 
+def numbers_of_draws(repeats: pd.Series) -> str:
+    """Say in a line how many draws the points have; empty if all have as many."""
+    least, most = int(repeats.min()), int(repeats.max())
+    return "" if least == most else f"The points have {least} to {most} draws each."
+
+
 def overlap(samples: pd.Series, n_train: int) -> str:
     """Say in a line from which size on draws overlap, and of what intervals speak there.
 

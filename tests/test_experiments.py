@@ -55,8 +55,9 @@ def score(params: dict, variant: str) -> dict[str, float]:
 def compare(params: dict, variant: str) -> dict[str, float]:
     """What the pipeline says of a variant's gaps: intervals that are longer to one side."""
     low, high = 0.02 + params["train"]["samples"] / 5000, 0.01 + params["train"]["samples"] / 4000
+    narrow = (3 / params["train"].get("repeats", 3)) ** 0.5
     found = {}
-    for metric, width in (("accuracy", 1), ("roc_auc", 0.7)):
+    for metric, width in (("accuracy", narrow), ("roc_auc", 0.7 * narrow)):
         gap = score(params, variant)[metric] - score(params, "learned")[metric]
         found[metric] = round(gap, 4)
         found[f"{metric}_low"] = round(gap - low * width, 4)
@@ -89,6 +90,13 @@ def evaluate(params: dict) -> None:
     evaluation["gap"] = {f"{v}-learned": compare(params, v) for v in variants if v != "learned"}
     evaluation["majority"] = 0.52 if is_b else 0.525
     (metrics / "evaluation.json").write_text(json.dumps(evaluation))
+    left = 0.02 if params["train"]["samples"] == 100 else 0.001
+    planning = {}
+    for name, gap in evaluation["gap"].items():
+        half = (gap["accuracy_high"] - gap["accuracy_low"]) / 2
+        half *= 0.5 if name == "finetuned-learned" else 1
+        planning[name] = {"half_width": half, "half_width_of_any_draws": left}
+    (metrics / "planning.json").write_text(json.dumps({"gap": planning}))
     (metrics / "coverage.json").write_text(
         json.dumps({"glove": {"share_of_tokens": 0.15 if is_b else 0.9}})
     )
@@ -139,6 +147,7 @@ stages:
     params: [seed, download, tokenize, embed, model, train, variants]
     outs:
       - metrics/data.json: {cache: false}
+      - metrics/planning.json: {cache: false}
       - metrics/scores.csv: {cache: false}
       - metrics/training: {cache: false}
     metrics:
@@ -232,6 +241,12 @@ def ran(run, made_once) -> SimpleNamespace:
             few += ["--panel", "model.head", "--out", "out", "--metric", "log_loss"]
             return said | {"few": do(project, "sweep", *few), "points": points_of(project, run)}
 
+        def widen(project: Path) -> dict:
+            grid = options("train.samples=20,50,100")
+            limits = ["--until", "0.015", "--max-draws", "8", "--out", "out"]
+            said = {"until": do(project, "sweep", *limits, *grid)}
+            return said | {"points": points_of(project, run)}
+
         def ablate(project: Path) -> dict:
             run(
                 project, "dvc", "exp", "run", "--temp", "--name", "other", "--set-param",
@@ -253,7 +268,7 @@ def ran(run, made_once) -> SimpleNamespace:
             return said | {"points": points}
 
         # The longest first, and no more than cores: whoever waits for the queue asks it again.
-        jobs = {"ablated": ablate, "little": sweep_little, "swept": sweep}
+        jobs = {"ablated": ablate, "little": sweep_little, "swept": sweep, "widened": widen}
         for name in jobs:
             shutil.copytree(root / "made", root / name)
         with ThreadPoolExecutor(2) as pool:
@@ -604,7 +619,7 @@ def test_as_many_points_run_at_a_time_as_asked_for(ran):
     found = {name: done.n_workers for name, done in ran.said.items()}
     assert found == {
         "whole": 1, "ablation": 2, "all": 2, "named": 2, "failing": 1, "one": 1, "few": 2,
-        "sweep": 2,
+        "sweep": 2, "until": 2,
     }  # fmt: skip
 
 
@@ -636,6 +651,39 @@ def test_where_every_point_has_failed_nothing_is_drawn(ran):
     done = ran.said["failing"]
     assert (done.status, done.out) == (1, "")
     assert done.err.endswith(" shows why\n")
+
+
+def test_a_sweep_adds_draws_until_a_width_or_a_limit_and_says_where_it_ends(ran):
+    points, done = ran.points["widened"], ran.said["until"]
+    assert done.status == 0
+    halves = {}
+    for of in points.values():
+        gap = compare(of, "pretrained")  # the wider one
+        half = (gap["accuracy_high"] - gap["accuracy_low"]) / 2
+        halves[of["train"]["samples"], of["train"]["repeats"]] = f"± {half:.4f}"
+    said = [
+        f"train.samples=20: {halves[20, 3]} with 3 draws, going on with 6",
+        f"train.samples=50: {halves[50, 3]} with 3 draws, going on with 6",
+        f"train.samples=100: {halves[100, 3]} with 3 draws, and no number of draws gives ± 0.015",
+        f"train.samples=50: {halves[50, 6]} with 6 draws, going on with 8",
+        f"train.samples=50: {halves[50, 8]} with 8 draws, which is the limit (--max-draws)",
+    ]
+    assert [line for line in done.err.splitlines() if "±" in line] == said
+    assert {*halves} == {(20, 3), (20, 6), (50, 3), (50, 6), (50, 8), (100, 3)}
+
+
+def test_the_curve_has_of_each_point_the_run_with_the_most_draws(ran):
+    project, points = ran.root / "widened", ran.points["widened"]
+    table = pd.read_csv(project / "out/learning_curve.csv")
+    table["repeats"] = [points[name]["train"]["repeats"] for name in table["experiment"]]
+    assert dict(zip(table["train.samples"], table["repeats"], strict=True)) == {
+        20: 6, 50: 8, 100: 3,
+    }  # fmt: skip
+    for row in table.query("variant != 'learned'").to_dict("records"):
+        gap = compare(points[row["experiment"]], row["variant"])
+        assert [row["gap_low"], row["gap_high"]] == [gap["accuracy_low"], gap["accuracy_high"]]
+    page = (project / "out/learning_curve.md").read_text()
+    assert "The points have 3 to 8 draws each." in page
 
 
 ABLATED = {"nothing": "mean", "model.head": "flatten"}  # without what, and the head then

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments import curve_figure, runs
+from experiments import curve_figure, runs, verdicts
 from experiments import learning_curve as lc
 from stages.shared.errors import InputError
 
@@ -148,6 +148,19 @@ def test_one_repeat_gives_no_verdict_though_it_has_a_gap():
     assert table["verdict"].tolist() == ["", "no verdict", "", "beats"]
     assert table["doubt"].tolist() == ["", "one repeat gives no interval", "", ""]
     assert np.isnan(table["accuracy_low"][0])
+
+
+def test_runs_that_differ_in_draws_are_joined_and_of_equal_points_the_most_draws_count():
+    more = {"train.repeats": 20}
+    rows = [run("a", 100), run("b", 100, **more), run("c", 200), run("d", 400, seed=1)]
+    rows[-1]["train.repeats"] = 7
+    joined, other = lc.groups(pd.DataFrame(rows), SWEPT, PANELS)
+    assert joined["Experiment"].tolist() == ["b", "c"]
+    assert [*lc.left_out(joined, [other], SWEPT, PANELS)] == ["d is left out: another seed"]
+    assert verdicts.numbers_of_draws(joined["train.repeats"]) == (
+        "The points have 5 to 20 draws each."
+    )
+    assert verdicts.numbers_of_draws(joined["train.repeats"][:1]) == ""
 
 
 def test_a_baseline_that_starts_from_no_vectors_is_a_variant_like_any():

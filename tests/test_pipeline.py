@@ -305,6 +305,7 @@ for path in map(Path, inputs.split(",")):
                 "metrics/coverage.json",
                 "metrics/data.json",
                 "metrics/evaluation.json",
+                "metrics/planning.json",
                 "metrics/scores.csv",
                 "metrics/training/learned.csv",
             ],

@@ -7,11 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from scipy import stats
 
-from experiments import ablation, dvc_queue, points
+from experiments import ablation, dvc_queue, more_draws, points
 from stages.shared.errors import InputError
 from tests.conftest import PROJECT, edit_params
 
@@ -220,6 +222,59 @@ def test_a_point_that_was_taken_out_of_the_queue_has_failed(monkeypatch):
     monkeypatch.setattr(dvc_queue, "states", dict)
     monkeypatch.setattr(dvc_queue, "POLL_SECONDS", 0)
     assert dvc_queue.wait(["a"]) == {"a": ""}
+
+
+@pytest.mark.parametrize(
+    ("draws", "widths", "then"),
+    [
+        (5, (0.01, 0.005), 5),  # as narrow as asked for
+        (5, (0.011, 0.005), 10),
+        (30, (0.011, 0.01), 40),  # the limit
+        (40, (0.011, 0.005), 40),
+        (60, (0.011, 0.005), 60),
+        (5, (0.03, 0.011), 5),  # what test texts leave is too wide
+        (1, (float("inf"), float("inf")), 2),
+        (2, (float("inf"), float("inf")), 2),  # one group of test texts
+    ],
+)
+def test_a_point_goes_on_with_twice_the_draws_while_that_can_help(draws, widths, then):
+    assert more_draws.next_draws(draws, more_draws.Widths(*widths), 0.01, 40) == then
+
+
+@pytest.mark.parametrize("sd", [0.01, 0.02, 0.03])
+def test_draws_until_a_width_keep_the_coverage_and_draws_until_significance_do_not(sd):
+    covered, found, rng = 0, 0, np.random.default_rng(0)
+    for gaps in sd * rng.normal(size=(1000, 40)):
+        halves = {n: stats.sem(gaps[:n]) * stats.t.ppf(0.975, n - 1) for n in (5, 10, 20, 40)}
+        n, more = 0, 5
+        while more > n:
+            n = more
+            more = more_draws.next_draws(n, more_draws.Widths(halves[n], 0), 0.01, 40)
+        covered += abs(gaps[:n].mean()) <= halves[n]
+        found += any(abs(gaps[:n].mean()) > half for n, half in halves.items())
+    assert covered >= 910  # two standard errors below 92.5 %
+    assert found >= 110  # above 11 % of studies without a gap
+
+
+def test_of_a_point_that_failed_no_more_draws_are_made(here):
+    runs = iter([[None, None]])
+    grid = [["++train.samples=20"], ["++train.samples=30"]]
+    assert [*more_draws.run_until(grid, lambda _: next(runs), 0.01, 40)] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--ray", "auto"], "error: --until works through DVC's queue, and not with --ray"),
+        (["-S", "train.repeats=2,3"], "error: --until finds train.repeats: give it one value, to"),
+    ],
+)
+def test_until_says_what_it_does_not_go_with(here, run, arguments, said):
+    shutil.copytree(PROJECT / "experiments", here / "experiments")
+    command = ["python", "-m", "experiments.sweep", "--until", "0.01", *arguments]
+    done = run(here, *command, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(said)
 
 
 @slow

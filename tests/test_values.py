@@ -384,6 +384,26 @@ def test_the_best_is_compared_with_the_second(evaluation, predictions, split, gr
             assert best["accuracy_low"] == pytest.approx(max(low, -1), abs=6e-5)
 
 
+def test_what_further_draws_are_worth_is_by_the_gaps_of_the_repeats(
+    root, predictions, split, groups
+):
+    labels, planning = split("test")[1], json.loads((root / "metrics/planning.json").read_text())
+    right = {name: correct(rows, labels).astype(float) for name, rows in predictions.items()}
+    found = {tuple(name.split("-")): plan for name, plan in planning["gap"].items()}
+    assert {name for name, _ in found} == {*VARIANTS} - {"learned"}
+    found[planning["best"]["variant"], planning["best"]["second"]] = planning["best"]
+    for (name, other), plan in found.items():
+        d = right[name] - right[other]
+        half, gaps = half_width(d, groups), d.mean(axis=1)
+        assert plan["gap"] == pytest.approx(d.mean(), abs=1e-6)
+        assert plan["half_width"] == pytest.approx(half, abs=1e-6)
+        assert plan["half_width_of_any_draws"] < half
+        assert half < plan["smallest_gap"] < 2 * half
+        t = gaps.mean() / (gaps.std(ddof=1) * np.sqrt(1 + 1 / REPEATS))
+        assert plan["chance"] == pytest.approx(stats.t.cdf(t, REPEATS - 1), abs=1e-6)
+        assert plan["draws"] is None
+
+
 def test_confusion_roc_and_history_are_means_over_repeats(root, predictions, split):
     labels = split("test")[1]
     confusion = table(root, "metrics/confusion.csv").set_index(["variant", "actual", "predicted"])
@@ -605,6 +625,17 @@ def test_every_number_of_the_report_is_one_of_the_metrics(root, evaluation, grou
     assert sizes.loc["of these, labelled good"].tolist() == ["70", "34"]
     assert sizes.loc["of these, labelled bad"].tolist() == ["60", "45"]
     assert sizes["of these, drawn to train on"] == str(SAMPLES)
+
+    planning = json.loads((root / "metrics/planning.json").read_text())
+    rows = next(t for t in tables if "compared" in t).set_index("compared")
+    for name, plan in planning["gap"].items():
+        row = rows.loc[name.replace("-", " against ")]
+        gap, half = map(float, row["gap in points"].split(" ± "))
+        assert [gap, half, float(row["smallest gap to be found"])] == pytest.approx(
+            [100 * plan[key] for key in ("gap", "half_width", "smallest_gap")], abs=0.06
+        )
+        assert f"{100 * plan['chance']:.0f} %" in row["wins one further draw"]
+        assert row["draws for ± 1 point"] == "no number"
 
     lengths = next(t for t in tables if "texts" in t)
     csv = table(root, "data/report/lengths.csv")

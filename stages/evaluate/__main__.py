@@ -4,6 +4,7 @@ In:  data/predictions/test.parquet; for the tables behind the report also the te
      the matrices before and after training, and metrics/training/.
 Out: metrics/evaluation.json, and for plots history.csv, roc.csv and confusion.csv.
      metrics/scores.csv: the metrics of each repeat.
+     metrics/planning.json: what further draws and test texts are worth.
      metrics/data.json: what was compared on, the texts of each label in each split, and words.
      data/report/: what the report shows, a table each.
      Histories in metrics/training/ of variants that params.yaml no longer names are removed.
@@ -21,6 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stages.evaluate import mistakes, words
+from stages.evaluate.planning import plan
 from stages.evaluate.scores import (
     SCORES,
     best,
@@ -161,6 +163,7 @@ def main() -> None:
     tables.write({name: by_variant(of) for name, of in found.items()})
     write_json(artifacts.DATA, data)
     write_json(artifacts.EVALUATION, evaluation)
+    write_json(artifacts.PLANNING, plan(judged, groups, overlap, evaluation["best"]))
     for folder in (artifacts.TRAINING, artifacts.TUNING):
         remove_all_but(folder, settings.variants)
     for name, row in evaluation["gap"].items():

@@ -4,12 +4,48 @@ In: what each text adds to a metric, one variant less another, repeat by repeat.
 of the mean difference.
 """
 
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from scipy import stats
 
 from stages.shared.evidence import CONFIDENCE, MUCH_OVERLAP
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How much differences vary, and so how wide their interval is with any number of repeats.
+
+    The mean squares are those of `paired_interval`; `of_texts` is (ms_text - ms_residual) /
+    n_repeats, which estimates the variance of a text's effect, and may come out below zero.
+    """
+
+    ms_repeat: float
+    of_texts: float
+    ms_residual: float
+    n_texts: float
+    n_groups: float  # as many as texts where there are no groups
+    z: float  # the quantile for the part of the texts
+    overlap: float
+    added: float
+
+    @property
+    def shared(self) -> float:
+        """What draws that overlap add to 1 / n_repeats in the part of the repeats."""
+        return self.overlap / (1 - self.overlap) if MUCH_OVERLAP < self.overlap < 1 else 0.0
+
+    def half_width(self, n_repeats: float) -> float:
+        """Give half the width of the interval with so many repeats, which may be infinite."""
+        if self.n_groups == 1:
+            return np.inf
+        t, size = quantile(n_repeats - 1), self.n_texts / self.n_groups
+        total = t**2 * self.ms_repeat * (1 / n_repeats + self.shared)
+        total += self.z**2 * max(self.of_texts, 0)
+        by_text = max(self.of_texts + self.ms_residual / n_repeats, 0)  # ms_text / n_repeats
+        by_text *= self.n_texts * (1 - 1 / self.n_groups)
+        least = self.z * np.sqrt(by_text + (self.added * size) ** 2) / (self.n_texts + 2 * size)
+        return max(float(np.sqrt(total / self.n_texts)), float(least))
 
 
 def paired_interval(
@@ -47,30 +83,39 @@ def paired_interval(
     matched proportions", Statistics in Medicine 24 (2005), 729-740. `added` is how much such a
     text counts: 1 in the accuracy.
     """
-    n_repeats, n_texts = difference.shape
-    gap = float(difference.mean())
+    gap, n_repeats = float(difference.mean()), len(difference)
     if n_repeats == 1:
         return gap, None, None
+    half = spread(difference, groups, overlap, added).half_width(n_repeats)
+    return gap, max(gap - half, -1.0), min(gap + half, 1.0)
+
+
+def spread(
+    difference: np.ndarray,
+    groups: np.ndarray | None = None,
+    overlap: float = 0.0,
+    added: float = 1.0,
+) -> Spread:
+    """Estimate how much differences vary, of two repeats and more, as for `paired_interval`."""
+    n_repeats, n_texts = difference.shape
+    gap = difference.mean()
     by_repeat = difference.mean(axis=1, keepdims=True) - gap
     by_text = difference.mean(axis=0, keepdims=True) - gap
     residual = group_sums(difference - gap - by_repeat - by_text, groups)
     texts = group_sums(by_text, groups)
     n_groups = texts.shape[1]
-    if n_groups == 1:
-        return gap, -1.0, 1.0
-
-    of_group = n_groups / (n_groups - 1) / n_texts
-    ms_repeat = n_texts * (by_repeat**2).sum() / (n_repeats - 1)
-    ms_text = n_repeats * of_group * (texts**2).sum()
+    of_group = n_groups / max(n_groups - 1, 1) / n_texts
     ms_residual = of_group * (residual**2).sum() / (n_repeats - 1)
-    if MUCH_OVERLAP < overlap < 1:
-        ms_repeat *= 1 + n_repeats * overlap / (1 - overlap)
-    t, z = quantile(n_repeats - 1), text_quantile(n_texts, groups)
-    total = t**2 * ms_repeat + z**2 * max(ms_text - ms_residual, 0)
-    size = n_texts / n_groups
-    least = z * np.sqrt((texts**2).sum() + (added * size) ** 2) / (n_texts + 2 * size)
-    half = max(float(np.sqrt(total / (n_repeats * n_texts))), float(least))
-    return gap, max(gap - half, -1.0), min(gap + half, 1.0)
+    return Spread(
+        ms_repeat=n_texts * (by_repeat**2).sum() / (n_repeats - 1),
+        of_texts=of_group * (texts**2).sum() - ms_residual / n_repeats,
+        ms_residual=ms_residual,
+        n_texts=n_texts,
+        n_groups=n_groups,
+        z=text_quantile(n_texts, groups),
+        overlap=overlap,
+        added=added,
+    )
 
 
 def group_sums(effects: np.ndarray, groups: np.ndarray | None) -> np.ndarray:

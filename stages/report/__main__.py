@@ -38,8 +38,9 @@ def caption(data: dict) -> str:
 
 def main() -> None:
     settings = params.load()
-    evaluation, coverage, data = map(
-        read_json, (artifacts.EVALUATION, artifacts.COVERAGE, artifacts.DATA)
+    evaluation, coverage, data, planning = map(
+        read_json,
+        (artifacts.EVALUATION, artifacts.COVERAGE, artifacts.DATA, artifacts.PLANNING),
     )
     histories = {
         name: history.read(name)
@@ -62,7 +63,7 @@ def main() -> None:
             figures.words(found["pictured"], data["labels"], folder / "words.png")
         for name, draw in (("calibration", figures.calibration), ("lengths", figures.lengths)):
             draw(dict(iter(found[name].groupby("variant", sort=False))), folder / f"{name}.png")
-    page = markdown(settings, evaluation, coverage, data, found)
+    page = markdown(settings, evaluation, coverage, data, found, planning)
     answer = terminal(page)
     for path, content in (
         (artifacts.REPORT, page),

@@ -17,6 +17,7 @@ from stages.report.answer import (
 )
 from stages.report.figures import are_drawable
 from stages.report.markdown import picture, place, plain, share, shown, table
+from stages.report.next_steps import next_steps
 from stages.shared.evidence import REFERENCE
 from stages.shared.schema import Params, Source
 
@@ -30,10 +31,11 @@ def markdown(
     coverage: dict,
     data: dict,
     tables: dict[str, pd.DataFrame],
+    planning: dict | None = None,
 ) -> str:
     """Write the page; a table that is missing or empty leaves out what it is about.
 
-    evaluation, coverage and data as in metrics/. tables:
+    evaluation, coverage, data and planning, which may be missing too, as in metrics/. tables:
     - pictured: variant, matrix, word, label, x, y; the words in the order of their numbers;
     - neighbours: variant, matrix (initial or trained), word, neighbours;
     - moved: variant, word, distance (cosine, from initial to trained), before, after;
@@ -48,6 +50,7 @@ def markdown(
         answer(settings, evaluation, coverage, data),
         *(f"**Warning:** {text}" for text in warnings(settings, coverage, data)),
         *results(settings, evaluation, data),
+        *(next_steps(settings, evaluation, coverage, data, planning) if planning else []),
         *training(settings),
         *words(settings, tables),
         *mistakes(tables, data["labels"]),
