@@ -1,5 +1,6 @@
 # make repro: the whole comparison.  make test, make test-slow: the tests.  make bench: the speed.
 # make reproduce: the same bytes in two clones, and on an emulated processor where qemu-x86_64 is.
+# make answer: which start to take, at which number of labels, for the texts of params.yaml.
 # make sweep: the learning curve over the standard grid.  make strong: the strong setting.
 # make projector: the vectors in TensorBoard, after make repro.
 # make mutants: which of many small faults in the code make test notices (an hour on two cores).
@@ -12,7 +13,7 @@ BIN := $(VENV)/bin
 # DVC's stages and its queue workers find python and dvc through PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test test-slow mutants reproduce bench sweep strong projector lint audit lock
+.PHONY: repro answer test test-slow mutants reproduce bench sweep strong projector lint audit lock
 
 repro: $(VENV)/requirements.txt
 	$(BIN)/dvc repro
@@ -33,6 +34,9 @@ reproduce: $(VENV)/requirements.txt
 
 bench: $(VENV)/requirements.txt
 	$(BIN)/python -m benchmarks.compare
+
+answer: $(VENV)/requirements.txt
+	$(BIN)/python -m experiments.answer
 
 sweep: $(VENV)/requirements.txt
 	$(BIN)/python -m experiments.sweep

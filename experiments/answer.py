@@ -161,7 +161,7 @@ def chosen_by(group: pd.DataFrame, variants: list[str]) -> pd.DataFrame:
                 value, epoch = own.iloc[:, 1].median(), own["epoch"].median()
                 is_rate = own.columns[1] == "learning_rate"
                 short = written(float(f"{value:.3g}"))
-                said = f"{short}, {epoch:.0f} epochs" if is_rate else f"C {short}"
+                said = f"{short}, {number_of(round(epoch), 'epoch')}" if is_rate else f"C {short}"
                 rows.append({"size": row[SIZE], "variant": variant, "chosen": said})
     return pd.DataFrame(rows)
 
@@ -174,7 +174,7 @@ def page(
     variants = table["variant"].unique().tolist()
     blocks = [f"# {TITLE}", *paragraph(table, data, chosen, linear)]
     blocks.append("![Test accuracy by number of labels](learning_curve.png)")
-    rows, gaps = [], []
+    leads, rows, gaps = [], [], []
     evaluations = [json.loads(file_of(row, artifacts.EVALUATION)) for _, row in group.iterrows()]
     for (size, of_size), evaluation in zip(table.groupby(SIZE), evaluations, strict=True):
         of_size, best = of_size.set_index("variant"), evaluation["best"]
@@ -183,17 +183,19 @@ def page(
             lead += f" ({best['accuracy_low']:+.3f} to {best['accuracy_high']:+.3f})"
         take = chosen[written(size)].names
         names = " or ".join(f"`{name}`" for name in take) or "no recommendation"
-        rows.append([written(size), *(scores_of(of_size, name) for name in variants),
-                     f"{lead} against `{best['second']}`", names])  # fmt: skip
+        leads.append([written(size), names, f"{lead} against `{best['second']}`"])
+        rows.append([written(size), *(scores_of(of_size, name) for name in variants)])
         gaps.append([written(size), *(gap_of(of_size.loc[name], "**") for name in variants[1:])])
     head = ["labels", *(f"`{name}`" for name in variants)]
     blocks += [
-        "## By number of labels",
-        lines_of([*head, "the best", "take"], rows, left=0),
-        "Accuracy on the test split, mean over the draws with its 95 % interval over draws. The gap"
-        " of the best to the second has its 95 % interval over draws and test texts. Variants whose"
-        " gap to the best can't be told from zero are named beside it"
+        "## What to take",
+        lines_of(["labels", "take", "the most accurate, and its gap to the second"], leads, left=3),
+        "The gap has its 95 % interval over draws and test texts. Variants whose gap to the most"
+        " accurate can't be told from zero are named beside it"
         + (f", or of these the linear one alone: it {LINEAR}." if linear else "."),
+        "## Accuracy by number of labels",
+        lines_of(head, rows, left=0),
+        "On the test split, mean over the draws with its 95 % interval over draws.",
         f"## Gaps to `{REFERENCE}`",
         lines_of([head[0], *head[2:]], gaps, left=0),
         *notes(table, "accuracy", overlap(group[SIZE], sum(data["train"]))),

@@ -121,8 +121,10 @@ def test_few_texts_end_in_a_paragraph_and_a_page(asked):
     plain_said = " ".join(said.split())
     assert plain_said.startswith("On mine.csv, 80 texts to train on and 80 to test on, labels bad")
     assert "With 64 labels the most accurate" in plain_said
-    for title in ("By number of labels", "Gaps to `learned`", "What each chose", "What it cost",
-                  "What it can't tell"):  # fmt: skip
+    for title in (
+        "What to take", "Accuracy by number of labels", "Gaps to `learned`", "What each chose",
+        "What it cost", "What it can't tell",
+    ):  # fmt: skip
         assert f"\n## {title}\n" in page
     table = pd.read_csv(folder / "learning_curve.csv")
     assert table["train.samples"].unique().tolist() == [50, 64]
