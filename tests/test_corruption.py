@@ -48,7 +48,7 @@ def test_dvc_sees_what_was_changed_in_data_and_restores_it(copy, run):
         flip(path)
         os.utime(path)
     stages = {"download", "vectors@glove", "tokenize", "embed", "predict", "evaluate", "report"}
-    trained = {f"train@{variant}" for variant in ("learned", "pretrained", "finetuned")}
+    trained = {f"train@{variant}" for variant in ("learned", "pretrained", "finetuned", "tfidf")}
     assert changed_stages(run, copy) == stages | trained
     run(copy, "dvc", "repro")
     assert content(copy) == before

@@ -120,7 +120,7 @@ def test_an_experiment_shows_what_it_changed_and_travels_with_its_artifacts(
 def test_a_parameter_that_goes_there_and_back_and_there_trains_once(mine, run):
     back = content(mine)
     edit_params(mine, train__epochs=1)
-    assert len(ran(run(mine, "dvc", "repro"))) == 6  # three variants and what follows
+    assert len(ran(run(mine, "dvc", "repro"))) == 7  # four variants and what follows
     there = content(mine)
     assert there["metrics/evaluation.json"] != back["metrics/evaluation.json"]
     for epochs, expected in ((2, back), (1, there)):
