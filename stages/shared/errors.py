@@ -13,9 +13,10 @@ from contextlib import contextmanager
 
 from stages.shared.text import shortened, without_secrets
 
-# What the system, HDF5, zstd, the linker, threads and TensorFlow say when memory has run out.
+# What the system, HDF5, zstd, the linker, threads, TensorFlow and pandas say without memory.
 OF_MEMORY = re.compile(
     "cannot allocate memory|memory allocation failed|not enough memory|failed to map segment"
+    r"|Calling read\(nbytes\) on source failed"
     "|can't start new thread|failed to launch worker thread|resource_?exhausted",
     re.IGNORECASE,
 )
