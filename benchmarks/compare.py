@@ -152,7 +152,7 @@ def epoch(side: str, folder: Path, row: str) -> float:
 
         def repeat(number):
             orders = (np.random.default_rng((number, e)).permutation(n_train) for e in range(4))
-            fit(initial, *data, orders, lambda _: in_step.wait())
+            fit(initial, *data, orders, on_epoch=lambda _: in_step.wait())
 
         with ThreadPoolExecutor(THREADS) as pool:
             list(pool.map(repeat, range(THREADS)))

@@ -33,6 +33,7 @@ from experiments.runs import (
     about,
     collect,
     folder_for,
+    groups,
     name_data,
     name_of,
     read_data,
@@ -41,7 +42,7 @@ from experiments.runs import (
     slug,
     written,
 )
-from experiments.sweep import positive
+from experiments.sweep import on_ray, positive
 from experiments.verdicts import SIZE, listed, overlap, reasons, sentence
 from stages.report.html import html
 from stages.report.markdown import lines_of, plain, share
@@ -167,15 +168,14 @@ def chosen_by(group: pd.DataFrame, variants: list[str]) -> pd.DataFrame:
 
 
 def page(
-    table: pd.DataFrame, group: pd.DataFrame, data: dict, chosen: dict[str, Advice],
-    linear: list[str], cost: str,
+    table: pd.DataFrame, group: pd.DataFrame, evaluations: list[dict], data: dict,
+    chosen: dict[str, Advice], linear: list[str], cost: str,
 ) -> str:  # fmt: skip
     """Lay out the page: the answer, its curve, what is behind it, and what is not known."""
     variants = table["variant"].unique().tolist()
     blocks = [f"# {TITLE}", *paragraph(table, data, chosen, linear)]
     blocks.append("![Test accuracy by number of labels](learning_curve.png)")
     leads, rows, gaps = [], [], []
-    evaluations = [json.loads(file_of(row, artifacts.EVALUATION)) for _, row in group.iterrows()]
     for (size, of_size), evaluation in zip(table.groupby(SIZE), evaluations, strict=True):
         of_size, best = of_size.set_index("variant"), evaluation["best"]
         lead = f"`{best['variant']}` {best['accuracy']:+.3f}"
@@ -293,22 +293,20 @@ def main() -> None:
     measured = " ".join(points.shown(point, [SIZE]).partition("=")[2] for point in grid)
     points.say(f"{number_of(len(grid), 'size')} to measure: {measured} labels")
     if arguments.ray:
-        from experiments import ray_sweep
-
-        names = ray_sweep.run(grid, arguments.ray, 1, 2, 0)
+        names = on_ray(grid, arguments.ray)
     else:
         names = [name for name in run_queue(grid, arguments.jobs) if name]
     if not names:
         sys.exit("error: no size was measured")
-    group = collect(read_runs(names), names, SIZE, []).drop_duplicates(SIZE).sort_values(SIZE)
+    group, *_ = groups(collect(read_runs(names), names, SIZE, []), SIZE, [])
     data, draws = read_data(group.iloc[0]), read_draws(group, "accuracy")
     table = curve(group, SIZE, [], data, draws=draws)
     settings = points.settings_of(grid[0])
     linear = [n for n, of in settings.variants.items() if settings.embed[of.vectors].texts]
     chosen = {}
-    for _, row in group.iterrows():
+    evaluations = [json.loads(file_of(row, artifacts.EVALUATION)) for _, row in group.iterrows()]
+    for (_, row), evaluation in zip(group.iterrows(), evaluations, strict=True):
         of_size = table[table["experiment"] == name_of(row)].set_index("variant")
-        evaluation = json.loads(file_of(row, artifacts.EVALUATION))
         doubts = [doubt for doubt in of_size["doubt"] if doubt]
         best = of_size.loc[evaluation["best"]["variant"]]
         if not best["accuracy_low"] > best["majority"]:
@@ -320,14 +318,14 @@ def main() -> None:
         f" {number_of(len(settings.variants), 'variant')}: this run took {minutes:.1f} minutes,"
         f" {arguments.jobs} sizes at a time. What was in DVC's cache before took no time."
     )
-    table = name_data(table, data).assign(setting="answer", shared=group[SIZE].size)
+    table = name_data(table, data).assign(setting="answer", shared=group["shared"].iloc[0])
     base = Path("experiments") / slug(data["name"], "answer")
     folder = arguments.out or folder_for(table, base, "learning_curve.csv")
     folder.mkdir(parents=True, exist_ok=True)
     table.to_csv(folder / "learning_curve.csv", index=False, lineterminator="\n")
     title = f"Test accuracy on {about(data)}"
     draw(table, draws, SIZE, [], "accuracy", title, folder / "learning_curve.png")
-    text = page(table, group, data, chosen, linear, cost)
+    text = page(table, group, evaluations, data, chosen, linear, cost)
     (folder / "answer.md").write_text(text, encoding="utf-8")
     (folder / "answer.html").write_text(html(TITLE, text, folder), encoding="utf-8")
     print(terminal(paragraph(table, data, chosen, linear)))

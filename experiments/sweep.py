@@ -45,6 +45,17 @@ def share(text: str) -> float:
     return number
 
 
+def on_ray(
+    grid: list[list[str]], address: str, cpus: float = 1, memory: float = 2, gpus: float = 0
+) -> list[str]:
+    """Run points on a Ray cluster; returns the names of those that ended well."""
+    if not find_spec("ray"):
+        sys.exit("error: --ray needs Ray: pip install -r requirements-ray.txt")
+    from experiments import ray_sweep
+
+    return ray_sweep.run(grid, address, cpus, memory, gpus)
+
+
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m experiments.sweep", description=__doc__,
@@ -82,8 +93,6 @@ def main() -> None:
     arguments = parse()
     if arguments.ray and arguments.until:
         sys.exit("error: --until works through DVC's queue, and not with --ray")
-    if arguments.ray and not find_spec("ray"):
-        sys.exit("error: --ray needs Ray: pip install -r requirements-ray.txt")
     setting = points.read_setting(arguments.setting) if arguments.setting else []
     grid, n_refused = points.plan(setting, arguments.set_param)
     if arguments.until and REPEATS in points.varying(grid):
@@ -95,10 +104,7 @@ def main() -> None:
     panels = [key for key in (*arguments.panel.split(","), *swept) if key and key != over]
     points.check_keys(grid[0], [over, *panels])
     if arguments.ray:
-        from experiments import ray_sweep
-
-        resources = (arguments.cpus, arguments.memory, arguments.gpus)
-        names = ray_sweep.run(grid, arguments.ray, *resources)
+        names = on_ray(grid, arguments.ray, arguments.cpus, arguments.memory, arguments.gpus)
     elif arguments.until:
         in_queue = partial(run_queue, jobs=arguments.jobs)
         names = [*run_until(grid, in_queue, arguments.until, arguments.max_draws)]

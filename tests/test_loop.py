@@ -136,7 +136,7 @@ def test_each_epoch_is_reported_as_it_ends():
             yield order
 
     data = DISTINCT, LABELS, VALIDATION_REVIEWS, VALIDATION_LABELS
-    _, history = fit(weights_for(model), *data, orders(), reported.append)
+    _, history = fit(weights_for(model), *data, orders(), on_epoch=reported.append)
     assert reported == history
 
 

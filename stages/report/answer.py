@@ -116,7 +116,8 @@ def warnings(settings: Params, coverage: dict, data: dict) -> list[str]:
         for warning in of["warnings"]:
             of_vectors.setdefault(plain(warning), f"`{name}`: " if len(coverage) > 1 else "")
     found = [f"{place}{warning}" for warning, place in of_vectors.items()]
-    if warning := evidence.overlap_warning(settings.train.samples, sum(data["train"])):
+    warning = evidence.overlap_warning(settings.train.samples, sum(data["train"]))
+    if warning and settings.train.repeats > 1:  # one repeat has no interval
         found.append(warning)
     if data["test_in_train"] >= MANY_EQUAL * sum(data["test"]):
         found.append(equal_texts(data)[0])

@@ -30,6 +30,7 @@ from stages.shared.errors import InputError, command_line, run
 from stages.shared.files import reading, remove
 from stages.shared.schema import Params
 from stages.train import finished, machine, tuning
+from stages.train.texts import Texts
 
 
 class Variant(Protocol):
@@ -71,13 +72,14 @@ def read(settings: Params, name: str) -> Variant:
     with reading(artifacts.embedding(own.vectors)):
         matrix = np.load(artifacts.embedding(own.vectors))
     n_validation = validation_samples(len(labels), train.samples, train.validation_samples)
+    texts = Texts(sequences, labels, n_validation)
     if settings.embed[own.vectors].texts:
         from stages.train.linear import Linear
 
-        return Linear(settings, matrix[:, 0], sequences, labels, n_validation)
+        return Linear(settings, matrix[:, 0], texts)
     from stages.train.repeats import Network  # imports TensorFlow, which takes seconds
 
-    return Network(name, settings, matrix, sequences, labels, n_validation)
+    return Network(name, settings, matrix, texts)
 
 
 def main() -> None:

@@ -56,16 +56,10 @@ def keep(
     path, chosen = folder / f"repeat_{repeat}.csv", choose(tried)
     pd.DataFrame(rows).round(6).to_csv(path, index=False)
     columns = ["repeat", chooses, "epoch", "loss", "accuracy", "chosen"]
-    table = pd.DataFrame(
-        [(repeat, *of[:2], *map(six_digits, of[2:]), of is chosen) for of in tried], columns=columns
-    )
-    table.to_csv(path.with_suffix(".tried.csv"), index=False)
+    table = pd.DataFrame([(repeat, *of, of is chosen) for of in tried], columns=columns)
+    table.round({"loss": 6, "accuracy": 6}).to_csv(path.with_suffix(".tried.csv"), index=False)
     with whole(path.with_suffix(".sha256")) as partial_file:
         partial_file.write_text(sums_of(path))
-
-
-def six_digits(value: float) -> float:
-    return round(value, 6)
 
 
 def gather(folder: Path, variant: str, repeats: int) -> None:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.shared.draws import draw_rows, generator_for
+from stages.shared.draws import generator_for
 from stages.shared.history import MEASURES
 from stages.shared.schema import Params
 from stages.train import regression, tuning
 from stages.train.regression import Weights
+from stages.train.texts import Texts
 from stages.train.tuning import Measures, Part, Tried
 
 C = 1.0  # inverse strength of the penalty, where nothing is tuned: scikit-learn's default
@@ -24,28 +25,17 @@ class Linear:
     chooses = "C"
     packages = ("scikit-learn", "scipy", "numpy")
 
-    def __init__(
-        self,
-        settings: Params,
-        idf: np.ndarray,
-        sequences: np.ndarray,
-        labels: np.ndarray,
-        n_validation: int,
-    ):
-        """Weigh the texts: idf (n_ids,) float32; the others are those of the train split."""
-        self.settings, self.idf, self.labels = settings, idf, labels
-        self.table = regression.weighed(sequences, idf)
-        self.n_validation = n_validation
+    def __init__(self, settings: Params, idf: np.ndarray, texts: Texts):
+        """Weigh the texts by idf, (n_ids,) float32."""
+        self.settings, self.idf, self.texts, self.labels = settings, idf, texts, texts.labels
+        self.table = regression.weighed(texts.sequences, idf)
 
     def train(
         self, repeat: int, on_epoch: Callable[[dict[str, float]], None]
     ) -> tuple[Weights, list[dict[str, float]], list[Tried]]:
         """Train repeat r on its own draw: weights, a history of one epoch, and what was tried."""
         train, seed = self.settings.train, self.settings.seed
-        rows, val_rows = draw_rows(
-            self.labels, train.samples, self.n_validation, generator_for(seed, repeat, "texts"),
-            train.draw == "balanced",
-        )  # fmt: skip
+        rows, val_rows = self.texts.draw(self.settings, repeat)
         value, tried = C, []
         if train.tune:
             own = self.labels[rows]
@@ -56,7 +46,7 @@ class Linear:
                 yield self.measures(self.fit(fitted, value), scored)
 
             tried = [*tuning.try_out(CANDIDATES, parts, held_out)]
-            value = min(tried, key=lambda of: of.loss).value
+            value = tuning.choose(tried).value  # of a regression, no candidate diverges
         weights = self.fit(rows, value)
         of_both = *self.measures(weights, rows), *self.measures(weights, val_rows)
         history = [dict(zip(MEASURES, of_both, strict=True))]

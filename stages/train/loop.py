@@ -215,19 +215,11 @@ class Loop:
             yield row, partial(weights_of, state)
 
     def fit(
-        self,
-        initial: Weights,
-        x: np.ndarray,
-        y: np.ndarray,
-        x_val: np.ndarray,
-        y_val: np.ndarray,
-        orders: Iterable[np.ndarray],
-        on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
-        **more,
+        self, *data, on_epoch: Callable[[dict[str, float]], None] = lambda row: None, **more
     ) -> tuple[Weights, History]:
-        """Train as `epochs` does, to the end; `on_epoch` gets each row of the history."""
+        """Train to the end what `epochs` takes; `on_epoch` gets each row of the history."""
         history, weights = [], list
-        for row, weights_now in self.epochs(initial, x, y, x_val, y_val, orders, **more):
+        for row, weights_now in self.epochs(*data, **more):
             history.append(row)
             on_epoch(row)
             weights = weights_now

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.shared.draws import draw_matrix, draw_orders, draw_rows, generator_for
+from stages.shared.draws import draw_matrix, draw_orders, generator_for
 from stages.shared.errors import InputError
 from stages.shared.schema import Params
 from stages.train import tuning
 from stages.train.batches import drop_words
 from stages.train.loop import History, Loop, Weights, initial_weights
 from stages.train.network import build_model
+from stages.train.texts import Texts
 from stages.train.tuning import Measures, Part, Tried
 
 MOST_LOSS = 10 * math.log(2)  # nats a text after the last epoch; guessing gives log 2
@@ -44,24 +45,12 @@ class Network:
     chooses = "learning_rate"
     packages = ("tensorflow", "keras", "numpy")
 
-    def __init__(
-        self,
-        name: str,
-        settings: Params,
-        matrix: np.ndarray,
-        sequences: np.ndarray,
-        labels: np.ndarray,
-        n_validation: int,
-    ):
-        """Build the model, which starts from matrix (n_ids, dim) float32.
-
-        sequences (n_texts, maxlen) int32 and labels (n_texts,) int8 are those of the train split.
-        """
-        self.name, self.settings, self.matrix = name, settings, matrix
-        self.sequences, self.labels, self.n_validation = sequences, labels, n_validation
+    def __init__(self, name: str, settings: Params, matrix: np.ndarray, texts: Texts):
+        """Build the model, which starts from matrix (n_ids, dim) float32."""
+        self.name, self.settings, self.matrix, self.texts = name, settings, matrix, texts
         train, head = settings.train, settings.model
         self.model = build_model(
-            head.head, *matrix.shape, sequences.shape[1], head.hidden_units,
+            head.head, *matrix.shape, texts.sequences.shape[1], head.hidden_units,
             settings.variants[name].trainable,
         )  # fmt: skip
         self.model.summary()
@@ -86,9 +75,8 @@ class Network:
         matrix = self.matrix
         if start.is_drawn:
             matrix = draw_matrix(*self.matrix.shape, draws("embedding"))
-        rows, val_rows = draw_rows(
-            self.labels, train.samples, self.n_validation, draws("texts"), train.draw == "balanced"
-        )
+        rows, val_rows = self.texts.draw(self.settings, repeat)
+        sequences, labels = self.texts.sequences, self.texts.labels
         initial = initial_weights(self.model, int(draws("layers").integers(2**32)), matrix)
         place = f"variants.{self.name}, repeat {repeat}"
         rate, epochs, tried = train.learning_rate, train.epochs, []
@@ -111,12 +99,12 @@ class Network:
 
         weights, history = self.loop.fit(
             initial,
-            self.sequences[rows],
-            self.labels[rows],
-            self.sequences[val_rows],
-            self.labels[val_rows],
+            sequences[rows],
+            labels[rows],
+            sequences[val_rows],
+            labels[val_rows],
             draw_orders(train.samples, epochs, draws("orders")),
-            watch,
+            on_epoch=watch,
             drop=partial(drop_words, train.word_dropout, draws("dropout")),
             rates=learning_rates(rate, train.schedule, train.epochs),
         )
@@ -134,7 +122,7 @@ class Network:
         """Try the learning rates of `train.tune`, epoch by epoch, on parts of the rows drawn."""
         train = self.settings.train
         assert train.tune
-        x, y = self.sequences[rows], self.labels[rows]
+        x, y = self.texts.sequences[rows], self.texts.labels[rows]
 
         def held_out(rate: float, fold: int, part: Part) -> Iterator[Measures]:
             fitted, scored = part
