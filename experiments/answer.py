@@ -35,7 +35,6 @@ from experiments.runs import (
     folder_for,
     groups,
     name_data,
-    name_of,
     read_data,
     read_draws,
     read_runs,
@@ -128,6 +127,20 @@ def recommended(evaluation: dict, linear: list[str], doubts: list[str]) -> Advic
     return Advice(tuple(equal), "which can't be told apart")
 
 
+def recommend_all(
+    table: pd.DataFrame, evaluations: list[dict], linear: list[str]
+) -> dict[str, Advice]:
+    """Say what to take at each size, smallest first; evaluations are those of the sizes."""
+    chosen = {}
+    for (size, of_size), evaluation in zip(table.groupby(SIZE), evaluations, strict=True):
+        doubts = [doubt for doubt in of_size["doubt"] if doubt]
+        best = of_size.set_index("variant").loc[evaluation["best"]["variant"]]
+        if not best["accuracy_low"] > best["majority"]:
+            doubts.append("nothing is significantly better than always saying the same label")
+        chosen[written(size)] = recommended(evaluation, linear, doubts)
+    return chosen
+
+
 def advice(chosen: dict[str, Advice]) -> str:
     """Say in a sentence what to take at which of the measured sizes, and why."""
     parts, last = [], [*chosen][-1]
@@ -168,11 +181,15 @@ def chosen_by(group: pd.DataFrame, variants: list[str]) -> pd.DataFrame:
 
 
 def page(
-    table: pd.DataFrame, group: pd.DataFrame, evaluations: list[dict], data: dict,
-    chosen: dict[str, Advice], linear: list[str], cost: str,
+    table: pd.DataFrame, evaluations: list[dict], data: dict, chosen: dict[str, Advice],
+    linear: list[str], tried: pd.DataFrame, cost: str,
 ) -> str:  # fmt: skip
-    """Lay out the page: the answer, its curve, what is behind it, and what is not known."""
+    """Lay out the page: the answer, its curve, what is behind it, and what is not known.
+
+    table as `curve` gives it, evaluations and chosen by size, tried as `chosen_by` gives it.
+    """
     variants = table["variant"].unique().tolist()
+    others = [name for name in variants if name != REFERENCE]
     blocks = [f"# {TITLE}", *paragraph(table, data, chosen, linear)]
     blocks.append("![Test accuracy by number of labels](learning_curve.png)")
     leads, rows, gaps = [], [], []
@@ -185,7 +202,7 @@ def page(
         names = " or ".join(f"`{name}`" for name in take) or "no recommendation"
         leads.append([written(size), names, f"{lead} against `{best['second']}`"])
         rows.append([written(size), *(scores_of(of_size, name) for name in variants)])
-        gaps.append([written(size), *(gap_of(of_size.loc[name], "**") for name in variants[1:])])
+        gaps.append([written(size), *(gap_of(of_size.loc[name], "**") for name in others)])
     head = ["labels", *(f"`{name}`" for name in variants)]
     blocks += [
         "## What to take",
@@ -197,20 +214,18 @@ def page(
         lines_of(head, rows, left=0),
         "On the test split, mean over the draws with its 95 % interval over draws.",
         f"## Gaps to `{REFERENCE}`",
-        lines_of([head[0], *head[2:]], gaps, left=0),
-        *notes(table, "accuracy", overlap(group[SIZE], sum(data["train"]))),
+        lines_of(["labels", *(f"`{name}`" for name in others)], gaps, left=0),
+        *notes(table, "accuracy", overlap(table[SIZE].drop_duplicates(), sum(data["train"]))),
     ]
     if why := reasons(table, SIZE):
         blocks.append(plain(why))
-    tried = chosen_by(group, variants)
     if len(tried):
-        wide = tried.pivot(index="size", columns="variant", values="chosen").reindex(
-            columns=variants
-        )
+        wide = tried.pivot(index="size", columns="variant", values="chosen")
+        wide = wide.reindex(columns=variants)
         cells = [[written(size), *row.fillna("")] for size, row in wide.iterrows()]
         blocks += [
             "## What each chose",
-            lines_of([*head], cells, left=0),
+            lines_of(head, cells, left=0),
             "Medians over the repeats: the learning rate and the number of epochs of least held-out"
             " log loss, within the labels of the draw. Of a linear model, the inverse strength C of"
             " its penalty.",
@@ -258,8 +273,8 @@ def unknown(table: pd.DataFrame) -> str:
     return "\n".join(
         [
             f"- Nothing was measured between {listed(measured)} labels, nor beyond.",
-            "- The head is the mean of the words' vectors. A model that reads words in order, or a"
-            " language model, may do better than all of this.",
+            "- One head was measured. A model of another kind, such as a language model, may do"
+            " better than all of this.",
             "- All scores are of one test split. The intervals speak of other texts of the same"
             " kind; texts of another kind or time may differ more.",
             "- What to take is judged at each size on its own, at 5 %: of twenty such judgements"
@@ -303,15 +318,9 @@ def main() -> None:
     table = curve(group, SIZE, [], data, draws=draws)
     settings = points.settings_of(grid[0])
     linear = [n for n, of in settings.variants.items() if settings.embed[of.vectors].texts]
-    chosen = {}
     evaluations = [json.loads(file_of(row, artifacts.EVALUATION)) for _, row in group.iterrows()]
-    for (_, row), evaluation in zip(group.iterrows(), evaluations, strict=True):
-        of_size = table[table["experiment"] == name_of(row)].set_index("variant")
-        doubts = [doubt for doubt in of_size["doubt"] if doubt]
-        best = of_size.loc[evaluation["best"]["variant"]]
-        if not best["accuracy_low"] > best["majority"]:
-            doubts.append("nothing is significantly better than always saying the same label")
-        chosen[written(row[SIZE])] = recommended(evaluation, linear, doubts)
+    chosen = recommend_all(table, evaluations, linear)
+    tried = chosen_by(group, [*settings.variants])
     minutes = (time.monotonic() - start) / 60
     cost = (
         f"{number_of(len(group), 'size')}, {settings.train.repeats} draws and"
@@ -325,7 +334,7 @@ def main() -> None:
     table.to_csv(folder / "learning_curve.csv", index=False, lineterminator="\n")
     title = f"Test accuracy on {about(data)}"
     draw(table, draws, SIZE, [], "accuracy", title, folder / "learning_curve.png")
-    text = page(table, group, evaluations, data, chosen, linear, cost)
+    text = page(table, evaluations, data, chosen, linear, tried, cost)
     (folder / "answer.md").write_text(text, encoding="utf-8")
     (folder / "answer.html").write_text(html(TITLE, text, folder), encoding="utf-8")
     print(terminal(paragraph(table, data, chosen, linear)))

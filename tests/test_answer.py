@@ -142,3 +142,100 @@ def test_where_nearly_all_texts_have_one_label_nothing_is_recommended_lightly(as
     assert "nothing can be recommended" in said
     assert "accuracy says little" in said
     assert "There is no verdict where there is doubt: everywhere" in page
+
+
+DATA = {"name": "mine.csv", "labels": ["bad", "good"], "train": [700, 500], "test": [180, 120]}
+# Of each size and variant: accuracy, gap to learned, doubt. learned stands in the middle.
+MEASURED = {
+    50: {"zebra": (0.61, 0.02, ""), "learned": (0.59, None, ""), "tfidf": (0.66, 0.07, "")},
+    200: {"zebra": (0.71, 0.04, ""), "learned": (0.67, None, ""), "tfidf": (0.69, 0.02, "")},
+    500: {"zebra": (0.74, -0.01, "few vectors"), "learned": (0.75, None, ""),
+          "tfidf": (0.72, -0.03, "")},
+}  # fmt: skip
+BEST = {
+    50: ("tfidf", "zebra", []),
+    200: ("zebra", "tfidf", ["tfidf"]),
+    500: ("learned", "zebra", []),
+}
+
+
+@pytest.fixture
+def measured() -> tuple[pd.DataFrame, list[dict]]:
+    """What `curve` and metrics/evaluation.json say of three sizes."""
+    rows = [
+        {
+            "train.samples": size, "variant": name, "accuracy": accuracy,
+            "accuracy_low": accuracy - 0.01, "accuracy_high": accuracy + 0.015,
+            "gap": gap, "gap_low": gap and gap - 0.03, "gap_high": gap and gap + 0.025,
+            "gap_p": 0.5, "verdict": "" if gap is None else "no verdict" if doubt else
+            "not significant", "doubt": doubt, "majority": 0.6, "experiment": str(size),
+        }
+        for size, of in MEASURED.items() for name, (accuracy, gap, doubt) in of.items()
+    ]  # fmt: skip
+    best = [
+        {"variant": first, "second": second, "undecided": undecided, "accuracy": size / 1e4,
+         "accuracy_low": size / 1e4 - 0.001, "accuracy_high": size / 1e4 + 0.002}
+        for size, (first, second, undecided) in BEST.items()
+    ]  # fmt: skip
+    return pd.DataFrame(rows), [{"best": of} for of in best]
+
+
+def test_each_size_is_advised_on_by_its_own_numbers_and_doubts(measured):
+    table, evaluations = measured
+    assert answer.recommend_all(table, evaluations, ["tfidf"]) == {
+        "50": (("tfidf",), SURE), "200": (("tfidf",), SIMPLE), "500": ((), "few vectors"),
+    }  # fmt: skip
+    low = table.assign(majority=0.66)
+    found = answer.recommend_all(low, evaluations, ["tfidf"])
+    no_better = "nothing is significantly better than always saying the same label"
+    assert [*found.values()] == [((), no_better), (("tfidf",), SIMPLE), ((), "few vectors")]
+
+
+def tables_of(page: str) -> dict[str, list[list[str]]]:
+    """The cells of each table of a page, by the section that it stands in."""
+    found = {}
+    for section in page.split("\n## ")[1:]:
+        lines = [line for line in section.splitlines() if line.startswith("| ")]
+        cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+        found[section.splitlines()[0]] = [row for row in cells if not row[0].startswith("-")]
+    return found
+
+
+def test_every_number_of_the_page_stands_under_its_size_and_variant(measured):
+    table, evaluations = measured
+    chosen = answer.recommend_all(table, evaluations, ["tfidf"])
+    tried = pd.DataFrame(
+        {"size": [50, 200], "variant": ["tfidf", "zebra"], "chosen": ["C 3", "0.1"]}
+    )
+    page = answer.page(table, evaluations, DATA, chosen, ["tfidf"], tried, "Little.")
+    found = tables_of(page)
+    names = ["`zebra`", "`learned`", "`tfidf`"]
+    assert found["Accuracy by number of labels"] == [
+        ["labels", *names],
+        *([str(size), *(f"{a:.3f} ({a - 0.01:.3f} to {a + 0.015:.3f})" for a, *_ in of.values())]
+          for size, of in MEASURED.items()),
+    ]  # fmt: skip
+    assert found["Gaps to `learned`"] == [
+        ["labels", "`zebra`", "`tfidf`"],
+        *([str(size), *(f"{gap:+.3f} ({gap - 0.03:+.3f} to {gap + 0.025:+.3f})"
+                        for _, gap, _ in of.values() if gap is not None)]
+          for size, of in MEASURED.items()),
+    ]  # fmt: skip
+    assert found["What to take"][1:] == [
+        ["50", "`tfidf`", "`tfidf` +0.005 (+0.004 to +0.007) against `zebra`"],
+        ["200", "`tfidf`", "`zebra` +0.020 (+0.019 to +0.022) against `tfidf`"],
+        ["500", "no recommendation", "`learned` +0.050 (+0.049 to +0.052) against `zebra`"],
+    ]
+    assert found["What each chose"][1:] == [["50", "", "", "C 3"], ["200", "0.1", "", ""]]
+    said = page.split("\n\n")[1]
+    assert said.startswith(
+        "On mine.csv, 1,200 texts to train on and 300 to test on, labels bad and good: At 50 take"
+        f" `tfidf`, {SURE}; at 200 take `tfidf`, {SIMPLE}; at 500 nothing can be recommended"
+    )
+    assert "With 500 labels the most accurate, `learned`, has an accuracy of 0.750" in said
+    assert "always saying bad has 0.600" in said
+    assert "Warning" not in page
+    uneven = answer.page(
+        table.assign(majority=0.75), evaluations, DATA, chosen, ["tfidf"], tried, "Little."
+    )
+    assert "**Warning:** 75.0 % of the test texts have one label" in uneven

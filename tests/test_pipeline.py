@@ -6,6 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -70,6 +71,23 @@ def test_the_metrics_have_the_agreed_keys(reproduced):
     assert predictions.groupby("variant", observed=True).size().to_dict() == (
         dict.fromkeys(variants, 2 * 60)
     )
+
+
+def test_the_baseline_is_fitted_and_scored_repeat_by_repeat(reproduced):
+    sequences = np.load(reproduced / "data/sequences/test/sequences.npy")
+    predictions = pq.read_table(reproduced / "data/predictions/test.parquet").to_pandas()
+    found = predictions[predictions["variant"] == "tfidf"].pivot(
+        index="repeat", columns="row", values="probability"
+    )
+    for repeat in range(2):
+        with h5py.File(reproduced / f"data/models/tfidf/repeat_{repeat}.weights.h5") as file:
+            idf, weights, bias = (file[k][:] for k in ("idf", "coefficients", "intercept"))
+        for row, ids in enumerate(sequences):
+            own, counts = np.unique(ids[ids > 0], return_counts=True)
+            features = (1 + np.log(counts)) * idf[own]
+            z = features @ weights[own] / max(np.linalg.norm(features), 1e-9) + bias[0]
+            assert found.loc[repeat, row] == pytest.approx(1 / (1 + np.exp(-z)), abs=1e-5)
+    assert (found.loc[0] - found.loc[1]).abs().max() > 0.01  # else nothing was tested
 
 
 def test_a_parameter_reruns_only_what_reads_it(copy, run):
