@@ -48,7 +48,7 @@ def with_bigrams(reproduced, make_project, run, tmp_path_factory):
         model__head="mean",
         embed={
             "random": {"dim": 8}, "glove": {"vectors": "glove"}, "domain": {"fitted": 4},
-            "adapted": {"vectors": "glove", "fitted": 4},
+            "adapted": {"vectors": "glove", "fitted": 4}, "tfidf": {"texts": "tf-idf"},
         },
         variants__pretrained__vectors="adapted",
         variants__finetuned__vectors="domain",

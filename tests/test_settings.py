@@ -14,7 +14,7 @@ import pytest
 from dvc.utils.hydra import apply_overrides
 
 from experiments import points
-from stages.shared import artifacts
+from stages.shared import artifacts, params
 from tests.conftest import PROJECT, edit_params
 
 STARTS = {
@@ -134,9 +134,10 @@ def test_a_named_setting_runs_from_the_texts_to_the_report(
     apply_overrides(root / "params.yaml", points.read_setting(path))
     edit_params(root, train__repeats=2, train__epochs=20)
     monkeypatch.chdir(root)
+    trained = [["train", name] for name in params.load().variants]
     for name, *arguments in (
-        ["download"], ["download", "glove"], ["tokenize"], ["embed"], ["train", "learned"],
-        ["train", "pretrained"], ["train", "finetuned"], ["predict"], ["evaluate"], ["report"],
+        ["download"], ["download", "glove"], ["tokenize"], ["embed"], *trained, ["predict"],
+        ["evaluate"], ["report"],
     ):  # fmt: skip
         stage(name, *arguments)
     history = pd.read_csv(artifacts.training("finetuned"))
