@@ -82,10 +82,17 @@ def quality(evaluation: dict, data: dict, graded: bool) -> str:
     name = evaluation["best"]["variant"]
     area = evaluation[name]["roc_auc"]
     grade = next(grade for least, grade in GRADES if area > least or not least)
+    labels, of_mean = [*map(plain, data["labels"])], ""
+    pair = "a text of one label above one of another"
+    if len(labels) == 2:
+        pair = f"a text labelled {labels[1]} above one labelled {labels[0]}"
+    else:
+        of_mean = f", mean over the {len(labels)} labels"
+    more = "" if len(labels) == 2 else f" has a macro F1 of {evaluation[name]['macro_f1']:.3f}, and"
     return (
         f"{most_accurate(evaluation, data)} always saying {most_frequent(data)} is right for "
-        f"{share(evaluation['majority'])}. `{name}` ranks a positive text above a negative one in "
-        f"{100 * area:.0f} % of pairs (ROC AUC){f', {grade}' if graded else ''}."
+        f"{share(evaluation['majority'])}. `{name}`{more} ranks {pair} in "
+        f"{100 * area:.0f} % of pairs (ROC AUC{of_mean}){f', {grade}' if graded else ''}."
     )
 
 
@@ -134,7 +141,7 @@ def equal_texts(data: dict) -> list[str]:
             " `download.texts.duplicates: drop` leaves them out of the train split."
         )
     if n := data["two_labels"]:
-        found.append(f"{n:,} {'texts have' if n > 1 else 'text has'} both labels.")
+        found.append(f"{n:,} {'texts have' if n > 1 else 'text has'} more than one label.")
     return found
 
 
