@@ -80,19 +80,20 @@ def by_file(settings: Params, coverage: dict) -> dict:
 def quality(evaluation: dict, data: dict, graded: bool) -> str:
     """Say how good the most accurate variant is, and how good always saying one label is."""
     name = evaluation["best"]["variant"]
-    area = evaluation[name]["roc_auc"]
+    area, labels = evaluation[name]["roc_auc"], [*map(plain, data["labels"])]
+    first = (
+        f"{most_accurate(evaluation, data)} always saying {most_frequent(data)} is right for"
+        f" {share(evaluation['majority'])}."
+    )
+    if len(labels) > 2:
+        return (
+            f"{first} `{name}` has a macro F1 of {evaluation[name]['macro_f1']:.3f}, the mean over"
+            f" the {len(labels)} labels."
+        )
     grade = next(grade for least, grade in GRADES if area > least or not least)
-    labels, of_mean = [*map(plain, data["labels"])], ""
-    pair = "a text of one label above one of another"
-    if len(labels) == 2:
-        pair = f"a text labelled {labels[1]} above one labelled {labels[0]}"
-    else:
-        of_mean = f", mean over the {len(labels)} labels"
-    more = "" if len(labels) == 2 else f" has a macro F1 of {evaluation[name]['macro_f1']:.3f}, and"
     return (
-        f"{most_accurate(evaluation, data)} always saying {most_frequent(data)} is right for "
-        f"{share(evaluation['majority'])}. `{name}`{more} ranks {pair} in "
-        f"{100 * area:.0f} % of pairs (ROC AUC{of_mean}){f', {grade}' if graded else ''}."
+        f"{first} `{name}` ranks a text labelled {labels[1]} above one labelled {labels[0]} in"
+        f" {100 * area:.0f} % of pairs (ROC AUC){f', {grade}' if graded else ''}."
     )
 
 

@@ -20,7 +20,6 @@ from stages.report.markdown import picture, place, plain, share, shown, table
 from stages.report.next_steps import next_steps
 from stages.shared.evidence import LEAST_TEXTS, REFERENCE
 from stages.shared.schema import Params, Source
-from stages.shared.text import count_of
 
 TITLE = "Do pretrained word vectors beat an embedding learned on the spot?"
 MOST_LABELS = 20  # that are listed one by one
@@ -175,10 +174,8 @@ def classes(settings: Params, data: dict, tables: dict[str, pd.DataFrame]) -> li
             f" {len(counts)} are in `data/report/classes.csv`."
         )
     if few := sum(test < LEAST_TEXTS for test, *_ in counts):
-        said += (
-            f" Fewer than {LEAST_TEXTS} test texts have {'each of ' if few > 1 else ''}"
-            f"{count_of(few, 'label')}: there an F1 says little."
-        )
+        have = "labels have" if few > 1 else "label has"
+        said += f" {few} {have} fewer than {LEAST_TEXTS} test texts: there an F1 says little."
     return ["## Label by label", said, table(rows), picture("confusion", "What is taken for what")]
 
 
