@@ -212,4 +212,3 @@ def test_three_labels_go_by_their_names_from_the_table_to_the_report(
     assert found["majority"] + 0.1 < found["learned"]["accuracy"] < 0.95
     page = artifacts.REPORT.read_text("utf-8")
     assert all(text in page for text in (r"| to pay |", r"\<b>lost\</b>", r"back\|up"))
-    assert "positive" not in page.lower()
