@@ -45,6 +45,7 @@ from experiments.sweep import on_ray, positive
 from experiments.verdicts import SIZE, listed, overlap, reasons, sentence
 from stages.report.html import html
 from stages.report.markdown import lines_of, plain, share
+from stages.report.page import difference
 from stages.shared import artifacts
 from stages.shared.errors import InputError, run
 from stages.shared.evidence import REFERENCE
@@ -61,6 +62,7 @@ RECIPE = {
 FIRST, EACH = 50, 10  # labels of the smallest size, and of each class
 LARGEST = 0.8  # of the train split: draws that are larger are all but the same
 LEAST = 10  # labels, below which nothing is trained
+MOST_LABELS = 8  # that are named
 UNEVEN = 0.75  # share of the most frequent label, from which on accuracy says little
 LINE = 79  # columns of a terminal
 TITLE = "Which start for these texts, and from how many labels on?"
@@ -164,6 +166,18 @@ def scores_of(rows: pd.DataFrame, variant: str) -> str:
     return f"{row['accuracy']:.3f}" + (ends if pd.notna(row["accuracy_low"]) else "")
 
 
+def f1_of(evaluation: dict, variants: list[str]) -> list[str]:
+    """Write the macro F1 of each variant at a size, and its gap to the reference."""
+    cells = []
+    for name in variants:
+        cells.append(f"{evaluation[name]['macro_f1']:.3f}")
+        if name != REFERENCE:
+            gap = evaluation["gap"][f"{name}-{REFERENCE}"]
+            ends = (gap[f"macro_f1_{end}"] for end in ("low", "high"))
+            cells[-1] += f", {difference(gap['macro_f1'], *ends)}"
+    return cells
+
+
 def chosen_by(group: pd.DataFrame, variants: list[str]) -> pd.DataFrame:
     """Tabulate what repeats chose: size, variant, medians of learning rate or C, and of epochs."""
     rows = []
@@ -192,7 +206,7 @@ def page(
     others = [name for name in variants if name != REFERENCE]
     blocks = [f"# {TITLE}", *paragraph(table, data, chosen, linear)]
     blocks.append("![Test accuracy by number of labels](learning_curve.png)")
-    leads, rows, gaps = [], [], []
+    leads, rows, gaps, f1 = [], [], [], []
     for (size, of_size), evaluation in zip(table.groupby(SIZE), evaluations, strict=True):
         of_size, best = of_size.set_index("variant"), evaluation["best"]
         lead = f"`{best['variant']}` {best['accuracy']:+.3f}"
@@ -203,6 +217,7 @@ def page(
         leads.append([written(size), names, f"{lead} against `{best['second']}`"])
         rows.append([written(size), *(scores_of(of_size, name) for name in variants)])
         gaps.append([written(size), *(gap_of(of_size.loc[name], "**") for name in others)])
+        f1.append([written(size), *f1_of(evaluation, variants)])
     head = ["labels", *(f"`{name}`" for name in variants)]
     blocks += [
         "## What to take",
@@ -219,6 +234,13 @@ def page(
     ]
     if why := reasons(table, SIZE):
         blocks.append(plain(why))
+    if len(data["labels"]) > 2 or table["majority"].max() >= UNEVEN:
+        blocks += [
+            "## Macro F1 by number of labels",
+            lines_of(head, f1, left=0),
+            "The mean of the labels' F1, in which a rare label counts as much as a frequent one,"
+            f" and the gap to `{REFERENCE}` with its 95 % interval.",
+        ]
     if len(tried):
         wide = tried.pivot(index="size", columns="variant", values="chosen")
         wide = wide.reindex(columns=variants)
@@ -240,9 +262,10 @@ def paragraph(
     """Write the answer: what was measured, what to take, who beats `learned`, how good it is."""
     n_train, n_test = sum(data["train"]), sum(data["test"])
     labels = [plain(label) for label in data["labels"]]
+    which = f"labels {listed(labels)}" if len(labels) <= MOST_LABELS else f"{len(labels)} labels"
     first = (
-        f"On {plain(data['name'])}, {n_train:,} texts to train on and {n_test:,} to test on, labels"
-        f" {listed(labels)}:"
+        f"On {plain(data['name'])}, {n_train:,} texts to train on and {n_test:,} to test on,"
+        f" {which}:"
     )
     said = [advice(chosen)]
     for variant in table["variant"].unique():

@@ -58,7 +58,6 @@ from stages.shared.evidence import CONFIDENCE, LEAST_TEXTS, REFERENCE, doubts
 
 FILE = "learning_curve.csv"
 LINE = 79  # columns of a terminal
-CHANCE = {"balanced_accuracy": 0.5, "roc_auc": 0.5}  # of one label for every text
 
 
 def doubts_of(run: pd.Series, variant: str, data: dict) -> list[str]:
@@ -76,6 +75,14 @@ def doubts_of(run: pd.Series, variant: str, data: dict) -> list[str]:
         {} if pd.isna(share) else {file: {"share_of_tokens": share}},
         counted | {"labels": [shown(label).replace(";", ",") for label in counted["labels"]]},
     )  # fmt: skip
+
+
+def of_one_label(run: pd.Series, metric: str, data: dict) -> float | None:
+    """Give the metric of one label for every text, where that is known."""
+    if metric == "accuracy":
+        return run.get("majority")
+    n_labels = len(data["labels"]) or 2
+    return {"balanced_accuracy": 1 / n_labels, "roc_auc": 0.5}.get(metric)
 
 
 def curve(
@@ -106,7 +113,7 @@ def curve(
                 | {"variant": name, metric: score}
                 | {f"{metric}_low": max(score - half, 0), f"{metric}_high": min(score + half, most)}
                 | gap_to_reference(run, name, metric, data)
-                | {"majority": run.get("majority") if metric == "accuracy" else CHANCE.get(metric)}
+                | {"majority": of_one_label(run, metric, data)}
                 | {"experiment": name_of(run)}
             )
     table = judge(pd.DataFrame(rows), panels)

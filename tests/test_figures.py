@@ -139,6 +139,20 @@ def test_words_stand_at_their_places_in_the_colour_of_their_label(drawn):
     assert [handle.get_color() for handle in legend.legend_handles] == [TRAIN, VALIDATION]
 
 
+def test_words_of_many_labels_have_a_colour_each(drawn):
+    table = table_of().assign(label=[7, 2, 7, 0, 2, 0] * 2)
+    figure = drawn(figures.words, table, [*"abcdefgh"])
+    [legend] = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [f"speaks for {of}" for of in "hca"]
+    color_of = {
+        text.get_text()[-1]: to_hex(handle.get_color())
+        for text, handle in zip(legend.get_texts(), legend.legend_handles, strict=True)
+    }
+    assert len({*color_of.values()}) == 3
+    [scatter] = figure.axes[0].collections
+    assert [to_hex(of) for of in scatter.get_facecolors()] == [color_of[of] for of in "hchaca"]
+
+
 def test_no_word_is_over_another_even_at_one_place(drawn):
     near = np.array([[0, 0], [0, 0.001], [0.001, 0], [0, 0], [1, 1], [1, 1.001]])
     figure = drawn(figures.words, table_of(np.stack([near, near])), ["0", "1"])
@@ -164,10 +178,39 @@ def test_a_dollar_is_a_dollar(drawn):
     assert not any(text.get_parse_math() for text in figure.axes[0].texts)
 
 
+def test_a_confusion_matrix_has_the_actual_labels_from_top_to_bottom(drawn):
+    names, shares = ["x", "a", "m"], [[0.9, 0.06, 0.04], [0.5, 0.3, 0.2], [0.0, 0.0, 1.0]]
+    rows = [
+        (actual, predicted, 1, shares[i][j])
+        for i, actual in enumerate(names)
+        for j, predicted in enumerate(names)
+    ]
+    table = pd.DataFrame(rows, columns=["actual", "predicted", "texts", "share"])
+    figure = drawn(figures.confusion, {"learned": table, "zebra": table.assign(share=1 / 3)})
+    left, right, bar = figure.axes
+    assert (left.get_title(), right.get_title()) == ("learned", "zebra")
+    assert left.images[0].get_array().tolist() == shares
+    assert {*right.images[0].get_array().ravel()} == {1 / 3}
+    assert [label.get_text() for label in left.get_yticklabels()] == names
+    assert [label.get_text() for label in left.get_xticklabels()] == names
+    assert left.get_xlabel() == "predicted label"
+    written = {text.get_position(): text.get_text() for text in left.texts}  # column, row
+    assert written == {
+        (0, 0): "90",
+        (1, 0): "6",
+        (0, 1): "50",
+        (1, 1): "30",
+        (2, 1): "20",
+        (2, 2): "100",
+    }
+    assert "share" in bar.get_ylabel()
+    assert left.images[0].get_clim() == (0, 1)
+
+
 def test_calibration_has_a_line_for_each_repeat_of_each_variant(drawn):
     learned = [(0, 0.2, 0.3), (0, 0.7, 0.6), (1, 0.1, 0.4), (1, 0.8, 0.5)]
     zebra = [(0, 0.1, 0.2), (0, 0.9, 0.8)]
-    columns = ["repeat", "predicted", "positive"]
+    columns = ["repeat", "predicted", "right"]
     tables = {"learned": pd.DataFrame(learned, columns=columns)}
     tables["zebra"] = pd.DataFrame(zebra, columns=columns)
     [axis] = drawn(figures.calibration, tables).axes

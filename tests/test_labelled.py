@@ -69,10 +69,11 @@ def test_the_positive_label_is_found_however_it_is_written(labels, positive, one
         (["a", ""], "1 of 2 texts has no label"),
         ([["a"], ["b"]], "download.texts.label: a text has several labels"),
         ([{"a": 1}, "b"], "a text has several labels"),
-        (list("abcdefg"), r"has 7 labels \('a' \(1\), .*, …\), but should have two"),
-        (["x" * 999, "y", "z"], "has 3 labels"),
-        (["a"], r"has 1 label \('a' \(1\)\), but should have two"),
-        (["a", "b"], "no text of label .* in the .* split"),
+        ([*range(257)] * 2, r"has 257 labels \('0' \(2\), .*, …\), but should have 2 to 256"),
+        (["a"], r"has 1 label \('a' \(1\)\), but should have 2 to 256"),
+        (["a", "b"], "label .* has 0 texts in the train split and 1 in the test split"),
+        (["a"] * 9 + ["x" * 999], r"label 'xxx.* has .* but each label takes one in both"),
+        ([*"aaabbbcd"], r"label '[cd]' has .*likewise 1 other label\), but each"),
     ],
 )
 def test_labels_that_will_not_do_are_refused_in_one_short_line(labels, said):
@@ -80,6 +81,23 @@ def test_labels_that_will_not_do_are_refused_in_one_short_line(labels, said):
         table(labels)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300
+
+
+def test_many_labels_are_numbered_by_name_or_by_size_and_have_no_positive_one():
+    found = table(["ham", "spam", "Eggs"] * 4)
+    assert names(found) == ["Eggs", "ham", "spam"]
+    assert by_text(found)["text 0"] == 1
+    assert found.schema.field("label").type == pa.int8()
+    assert names(table(["10", "9", "2.5", "-1"] * 4)) == ["-1", "2.5", "9", "10"]
+    with pytest.raises(InputError, match=r"positive is for two labels, but .* has 3"):
+        table(["ham", "spam", "Eggs"] * 4, positive="ham")
+
+
+@pytest.mark.parametrize(("n_labels", "dtype"), [(128, pa.int8()), (256, pa.int16())])
+def test_as_many_labels_as_there_may_be_are_told_apart(n_labels, dtype):
+    found = table([*range(n_labels)] * 3)
+    assert found.schema.field("label").type == dtype
+    assert {text: int(text[5:]) % n_labels for text in by_text(found)} == by_text(found)
 
 
 def test_splits_may_have_other_names_and_a_validation_split_is_trained_on(capsys):
@@ -140,10 +158,32 @@ def test_groups_without_equal_texts_are_drawn_as_they_are_numbered():
     assert equal_texts.joined(groups, np.array([0, 1, 2, 3, 2])).tolist() == [1, 0, 1, 0, 1]
 
 
-def test_a_hold_out_is_drawn_again_until_it_has_both_labels():
+def test_a_hold_out_has_each_label_in_its_proportion_and_at_least_once():
+    labels = ["a"] * 700 + ["b"] * 250 + ["c"] * 48 + ["d"] * 2
     for seed in range(20):
-        found = table([0, 1] * 4 + [0] * 12, split_seed=seed).to_pandas()
-        assert found.groupby("split")["label"].nunique().tolist() == [2, 2]
+        found = table(labels, split_seed=seed).to_pandas()
+        counts = found.groupby("split")["label"].value_counts().unstack()
+        assert counts.loc["test"].tolist() == pytest.approx([140, 50, 9.6, 1], abs=1.5)
+        assert counts.loc["test"].sum() == 200
+        assert counts.loc["train", 3] == 1
+
+
+def test_a_hold_out_of_few_texts_has_every_label_on_both_sides():
+    for seed in range(20):
+        found = table([*"abcdefgh"] * 2, split_seed=seed).to_pandas()
+        assert found.groupby("split")["label"].nunique().tolist() == [8, 8]
+
+
+def test_a_hold_out_of_groups_has_each_label_in_its_proportion():
+    labels, groups = [], []
+    for group in range(300):
+        size = 1 + group % 5
+        labels += ["abc"[group % 3]] * size
+        groups += [f"g{group}"] * size
+    found = table(labels, groups=groups).to_pandas()
+    assert (found.groupby("group")["split"].nunique() == 1).all()
+    share = (found["split"] == "test").groupby(found["label"]).mean()
+    assert share.tolist() == pytest.approx([0.2] * 3, abs=0.04)
 
 
 ROWS = [
@@ -177,7 +217,7 @@ def test_equal_texts_of_given_splits_are_counted_and_may_be_dropped(landed, caps
     assert "train split: 6 texts (2 neg, 4 pos)" in said
     assert "test split: 4 texts (3 neg, 1 pos)" in said
     assert "in train too, but for capitals and white space: 3 test texts; download.text" in said
-    assert "with both labels: 2 texts" in said
+    assert "with more than one label: 2 texts" in said
     with pytest.raises(InputError, match="no text of label 'neg' in the train split"):
         landed(duplicates="drop")
     assert "6 texts dropped" in capsys.readouterr().out

@@ -50,7 +50,8 @@ def trained(tmp_path, monkeypatch):
     table = pd.DataFrame({"word": [f"w{i}" for i in range(1, N_WORDS + 1)], "count": 1})
     table.to_parquet(artifacts.VOCABULARY)
 
-    def run(**changes):
+    def run(labels=labels, **changes):
+        np.save(folder / "labels.npy", labels)
         edit_params(tmp_path, **changes)
         monkeypatch.setattr(sys, "argv", ["embed"])
         embed.main()
@@ -153,3 +154,39 @@ def test_a_text_without_words_is_scored_by_the_intercept(trained):
     alone = regression.predict(path, np.zeros((2, MAXLEN), np.int32))
     assert (alone == alone[0]).all()
     assert 0.1 < alone[0] < 0.6
+
+
+def test_many_labels_are_a_softmax_regression(trained):
+    words, labels = trained(labels=np.arange(200, dtype=np.int8) % 3)
+    table = tables(words)
+    rows, _ = draw_rows(labels, SAMPLES, VALIDATION, generator_for(SEED, 1, "texts"))
+    expected = LogisticRegression().fit(table[rows], labels[rows]).predict_proba(table)
+    found = regression.predict(artifacts.weights("tfidf", 1), words)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    history = pd.read_csv(artifacts.training("tfidf")).iloc[1]
+    assert history["loss"] == pytest.approx(log_loss(labels[rows], found[rows]), abs=1e-5)
+    assert history["accuracy"] == (found[rows].argmax(axis=1) == labels[rows]).mean()
+
+
+@pytest.mark.parametrize("n_drawn", [1, 2, 3])
+def test_a_label_that_a_draw_lacks_counts_as_half_a_text(trained, n_drawn):
+    words, labels = trained(
+        labels=np.arange(200, dtype=np.int8) % 4, train__samples=n_drawn,
+        train__validation_samples=0,
+    )  # fmt: skip
+    rows, _ = draw_rows(labels, n_drawn, 0, generator_for(SEED, 0, "texts"))
+    empty = regression.predict(artifacts.weights("tfidf", 0), np.zeros((1, MAXLEN), np.int32))[0]
+    own = labels[rows]
+    lacking = [label for label in range(4) if label not in own]
+    half = 0.5 / (n_drawn + 0.5 * (len(lacking) + (n_drawn == 1)))
+    np.testing.assert_allclose(empty[lacking], half, rtol=1e-5)
+    assert empty.sum() == pytest.approx(1)
+    found = regression.predict(artifacts.weights("tfidf", 0), words[rows])
+    assert (found.argmax(axis=1) == own).all()
+    if n_drawn == 2:
+        expected = LogisticRegression().fit(tables(words)[rows], own).predict_proba(tables(words))
+        all_of_them = regression.predict(artifacts.weights("tfidf", 0), words)
+        shares = all_of_them[:, np.sort(own)]
+        shares /= shares.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(shares, expected, atol=1e-4)

@@ -39,8 +39,8 @@ class DenseGradientEmbedding(keras.layers.Embedding):
         return keras.ops.take(self.embeddings * 1.0, inputs, axis=0)
 
 
-def a_model(head="flatten", trainable=True, num_words=NUM_WORDS):
-    return build_model(head, num_words, DIM, MAXLEN, HIDDEN_UNITS, trainable)
+def a_model(head="flatten", trainable=True, num_words=NUM_WORDS, n_labels=2):
+    return build_model(head, num_words, DIM, MAXLEN, HIDDEN_UNITS, trainable, n_labels)
 
 
 def weights_for(model, seed=1):
@@ -50,22 +50,23 @@ def weights_for(model, seed=1):
     return initial_weights(model, seed, matrix)
 
 
-def run_keras(model, optimizer, x):
+def run_keras(model, optimizer, x, y=LABELS, y_val=VALIDATION_LABELS):
     """`model.fit`, an epoch at a time on the reviews in our order: weights, history."""
     model.set_weights(weights_for(model))
     config = {"class_name": optimizer, "config": {"learning_rate": LEARNING_RATE}}
-    model.compile(config, "binary_crossentropy", metrics=["accuracy"], run_eagerly=True)
-    validation = VALIDATION_REVIEWS, VALIDATION_LABELS
+    loss = "binary" if model.output_shape[1] == 1 else "sparse_categorical"
+    model.compile(config, f"{loss}_crossentropy", metrics=["accuracy"], run_eagerly=True)
+    validation = VALIDATION_REVIEWS, y_val
     settings = {"shuffle": False, "verbose": 0, "validation_batch_size": VALIDATION}
     epochs = [
-        model.fit(x[o], LABELS[o], BATCH_SIZE, validation_data=validation, **settings).history
+        model.fit(x[o], y[o], BATCH_SIZE, validation_data=validation, **settings).history
         for o in ORDERS
     ]
     return model.get_weights(), [{name: value[0] for name, value in h.items()} for h in epochs]
 
 
-def run(fit, model, x):
-    return fit(weights_for(model), x, LABELS, VALIDATION_REVIEWS, VALIDATION_LABELS, ORDERS)
+def run(fit, model, x, y=LABELS, y_val=VALIDATION_LABELS):
+    return fit(weights_for(model), x, y, VALIDATION_REVIEWS, y_val, ORDERS)
 
 
 def assert_same(ours, keras_fit):
@@ -88,6 +89,20 @@ def test_losses_and_weights_are_those_of_model_fit(head, trainable):
     ours = run(fit, model, REPEATED)
     model.get_layer("embedding").__class__ = DenseGradientEmbedding
     assert_same(ours, run_keras(model, "rmsprop", REPEATED))
+
+
+@pytest.mark.parametrize("n_labels", [3, 40, 256])
+def test_many_labels_are_trained_and_scored_as_keras_does(n_labels):
+    """Forty are more than the rows of a product, and no multiple of them."""
+    model = a_model("mean", n_labels=n_labels)
+    labels = RNG.integers(0, n_labels, SAMPLES), RNG.integers(0, n_labels, VALIDATION)
+    fit = Loop(model, "sgd", LEARNING_RATE, BATCH_SIZE).fit
+    ours = run(fit, model, DISTINCT, *labels)
+    assert_same(ours, run_keras(model, "sgd", DISTINCT, *labels))
+    model.set_weights(ours[0])
+    found = Scorer(model).predict(ours[0], VALIDATION_REVIEWS)
+    assert found.shape == (VALIDATION, n_labels)
+    np.testing.assert_allclose(found, model.predict(VALIDATION_REVIEWS, verbose=0), rtol=1e-5)
 
 
 @pytest.mark.parametrize("optimizer", sorted({*SUPPORTED} - {"rmsprop"}))
@@ -161,16 +176,19 @@ def test_initial_weights_are_drawn_by_keras_from_the_seed_around_the_given_matri
 
 
 def train_and_save(path) -> None:
-    """Train a model of the default size with each head for an epoch and save the weights."""
+    """Train a model of the default size with each head, and of many labels, for an epoch.
+
+    Saves the weights and the probabilities.
+    """
     rng = np.random.default_rng(0)
     x, y = rng.zipf(1.2, (300, 100)) % 10_000, rng.integers(0, 2, 300)
     matrix = rng.normal(0, 0.1, (10_000, 100)).astype(np.float32)
     saved = []
-    for head in HEADS:
-        model = build_model(head, 10_000, 100, 100, 32, trainable=True)
+    for head, n_labels in [*((head, 2) for head in HEADS), ("mean", 20), ("flatten", 256)]:
+        model = build_model(head, 10_000, 100, 100, 32, True, n_labels)
         fit = Loop(model, "rmsprop", 0.001, 32).fit
         weights, _ = fit(initial_weights(model, 0, matrix), x, y, x, y, [np.arange(300)])
-        saved += weights
+        saved += [*weights, Scorer(model).predict(weights, np.int32(x))]
     np.savez(path, *saved)
 
 

@@ -20,8 +20,25 @@ def test_disagreements_are_by_kind_and_the_widest_first():
         "learned right, pretrained wrong": [0],
         "pretrained right, learned wrong": [1, 3],  # not 4, which is a near thing
     }
-    row = table[table["row"] == 0].iloc[0]
-    assert (row["label"], row["learned"], row["other"]) == (1, 0.8, 0.1)
+    rows = table.set_index("row")
+    assert rows.loc[0, ["label", "learned", "other"]].tolist() == pytest.approx([1, 0.8, 0.1])
+    assert rows.loc[3, ["label", "learned", "other"]].tolist() == pytest.approx(
+        [0, 0.3, 0.9]
+    )  # of label 0
+
+
+def test_disagreements_of_many_labels_are_by_the_probability_of_the_true_one():
+    labels = np.array([2, 0, 1])
+    first = [[[0.1, 0.1, 0.8], [0.2, 0.3, 0.5], [0.3, 0.4, 0.3]]] * 2
+    second = [[[0.6, 0.2, 0.2], [0.8, 0.1, 0.1], [0.1, 0.9, 0.0]]] * 2
+    judged = [judge(labels, np.array(of, np.float32)) for of in (first, second)]
+    table = mistakes.disagreements(labels, *judged, "other", n_each=9).set_index("row")
+    assert table["kind"].to_dict() == {
+        1: "other right, learned wrong",
+        0: "learned right, other wrong",
+    }
+    assert table.loc[0, ["learned", "other"]].tolist() == pytest.approx([0.8, 0.2])
+    assert table.loc[1, ["learned", "other"]].tolist() == pytest.approx([0.2, 0.8])
 
 
 def test_a_long_text_is_shown_from_the_beginning_of_a_word_to_its_end():
@@ -38,14 +55,24 @@ def test_a_calibrated_variant_lies_on_the_diagonal_in_each_repeat():
     true = generator.random(200_000).astype(np.float32)
     labels = (generator.random(200_000) < true).astype(int)
     bold = np.where(true > 0.5, 0.99, 0.01) + 1e-3 * (true - 0.5)
-    table = mistakes.calibration(labels, judge(labels, np.stack([true, bold])))
-    assert table.columns.tolist() == ["repeat", "predicted", "positive"]
+    table = mistakes.calibration(judge(labels, np.stack([true, bold])))
+    assert table.columns.tolist() == ["repeat", "predicted", "right"]
     of_true, of_bold = (part for _, part in table.groupby("repeat"))
-    expected = np.arange(0.05, 1, 0.1)
+    expected = np.arange(0.525, 1, 0.05)  # of what is more probable
     assert of_true["predicted"].to_numpy() == pytest.approx(expected, abs=0.01)
-    assert of_true["positive"].to_numpy() == pytest.approx(expected, abs=0.01)
-    assert of_bold["positive"].to_numpy()[-1] == pytest.approx(0.95, abs=0.01)
+    assert of_true["right"].to_numpy() == pytest.approx(expected, abs=0.01)
+    assert of_bold["right"].to_numpy()[-1] == pytest.approx(0.975, abs=0.01)
     assert of_bold["predicted"].to_numpy()[-1] == pytest.approx(0.99, abs=0.01)
+
+
+def test_calibration_is_of_the_most_probable_of_many_labels():
+    generator = np.random.default_rng(0)
+    true = generator.dirichlet([0.5] * 5, 100_000)
+    labels = (true.cumsum(axis=1) > generator.random((100_000, 1))).argmax(axis=1)
+    table = mistakes.calibration(judge(labels, true[None].astype(np.float32)))
+    assert len(table) == mistakes.CALIBRATION_BINS
+    assert table["right"].to_numpy() == pytest.approx(table["predicted"].to_numpy(), abs=0.015)
+    assert table["predicted"].iloc[0] < 0.45 < 0.84 < table["predicted"].iloc[-1]
 
 
 def test_texts_of_like_length_are_averaged_and_every_text_is_in_one_group():

@@ -18,6 +18,9 @@ DATA = {
     "name": "mine.csv", "labels": ["ham", "spam"], "train": [9_000, 11_000], "test": [2_800, 2_200],
     "test_in_train": 12, "two_labels": 1, "words": 7_000, "tokens": 90_000,
 }  # fmt: skip
+MANY = DATA | {
+    "labels": ["b", "*", "a"], "train": [5_000, 9_000, 300], "test": [1_000, 4_000, 29],
+}  # fmt: skip
 HOSTILE = (
     "<br /><script>alert(1)</script> ![x](http://evil.example/x.png) [y](javascript:z) `a` | *b* "
     "&amp; \\ \\*e\\* \\| <http://evil.example> ~~c~~ __d__\n\n# heading\n"
@@ -40,6 +43,15 @@ TABLES = {
         ("learned", "initial", "good", 1, 0.5, 0.25),
         ("learned", "initial", "bad", 0, 0, 1),
     ],
+    "classes": [
+        (name, label, 500, 0.5, 0.5, f1)
+        for name, ham, spam in (
+            ("learned", 0.5, 0.25),
+            ("pretrained", 0.125, 1),
+            ("finetuned", 0, 0.75),
+        )
+        for label, f1 in (("ham", ham), ("spam", spam))
+    ],
     "calibration": [("learned", 0, 0.25, 0.5)],
     "lengths": [("learned", 1, 99, 3000, 0.5), ("pretrained", 1, 99, 3000, 0.625)],
 }
@@ -48,7 +60,8 @@ COLUMNS = {
     "moved": ["variant", "word", "distance", "before", "after"],
     "disagreements": ["variant", "kind", "row", "label", "learned", "other", "text"],
     "pictured": ["variant", "matrix", "word", "label", "x", "y"],
-    "calibration": ["variant", "repeat", "predicted", "positive"],
+    "classes": ["variant", "class", "texts", "precision", "recall", "f1"],
+    "calibration": ["variant", "repeat", "predicted", "right"],
     "lengths": ["variant", "words_from", "words_to", "texts", "accuracy"],
 }
 
@@ -81,7 +94,9 @@ def coverage(project):
 def folder(tmp_path):
     """A folder with all pictures that a page can have."""
     (tmp_path / "figures").mkdir()
-    for name in ("comparison", "accuracy", "loss", "words", "calibration", "lengths"):
+    for name in (
+        "comparison", "confusion", "accuracy", "loss", "words", "calibration", "lengths",
+    ):  # fmt: skip
         (tmp_path / f"figures/{name}.png").write_bytes(name.encode())
     return tmp_path
 
@@ -240,8 +255,41 @@ def test_the_answer_says_how_good_the_best_is_and_what_needs_no_model(
         "The most accurate, `pretrained`, labels 64.2 % of the 5,000 test texts right; "
         "always saying spam is right for 44.0 %"
     )
-    assert third.startswith("`pretrained` ranks a positive text above a negative one in ")
+    assert third.startswith("`pretrained` ranks a text labelled spam above one labelled ham in ")
     assert grade in third
+
+
+def test_of_many_labels_the_answer_has_their_mean_f1_and_no_grade(settings, coverage):
+    said = answer(settings(), RESULT, coverage, MANY)
+    assert said.startswith("**In part:** ")
+    assert r"labels 64.2 % of the 5,029 test texts right; always saying \* is right" in said
+    assert said.endswith("`pretrained` has a macro F1 of 0.570, the mean over the 3 labels.")
+    assert not re.search("ROC AUC|coin toss", said)
+
+
+def test_each_label_has_a_row_of_its_texts_and_f1(page):
+    section = page().partition("## Label by label")[2].partition("\n## ")[0]
+    assert "| ham | 9,000 | 2,800 | 0.500 | 0.125 | 0.000 |" in section
+    assert "| spam | 11,000 | 2,200 | 0.250 | 1.000 | 0.750 |" in section
+    assert "fewer" not in section
+
+
+def test_of_many_labels_the_most_frequent_are_shown_and_rare_ones_told(settings, coverage):
+    names = [f"l{i}" for i in range(25)]
+    data = DATA | {"labels": names, "train": [100] * 25, "test": [*range(10, 35)]}
+    rows = [("learned", name, 1, 0, 0, i / 25) for i, name in enumerate(names)]
+    rows += [(of, *row[1:]) for row in rows for of in ("pretrained", "finetuned")]
+    table = pd.DataFrame(rows, columns=COLUMNS["classes"])
+    text = markdown(settings(), RESULT, coverage, data, {"classes": table})
+    section = text.partition("## Label by label")[2].partition("\n## ")[0]
+    shown = re.findall(r"^\| (l\d+) \|", section, re.MULTILINE)
+    assert shown == [f"l{i}" for i in range(24, 4, -1)]
+    assert "F1 of the 20 labels of the most test texts" in section
+    assert "All 25 are in `data/report/classes.csv`. 20 labels have fewer than 30" in section
+    assert "(10 l0, 11 l1," in text
+    assert "29 l19, and 5 more labels)" in text
+    assert "of these, labelled" not in text
+    assert "threshold of 0.5" not in text
 
 
 def test_none_is_called_the_most_accurate_where_the_intervals_do_not_say_so(settings, coverage):
@@ -301,6 +349,9 @@ def test_the_words_are_said_to_be_of_repeat_0_and_of_all_labels(page):
         ({"finetuned": {"largest_share": 1.0}}, "finetuned gives nearly every text the same"),
         ({"data": {"test": [29, 971]}},
          "a verdict takes 30 test texts of each label, and there are only 29 labelled ham"),
+        ({"data": MANY | {"test": [12, 900, 17]}},
+         "a verdict takes 30 test texts of the most frequent label and of all others together, and"
+         " there are only 29 labelled otherwise"),
     ],
 )  # fmt: skip
 def test_without_evidence_there_is_no_verdict_but_a_reason(settings, coverage, change, reason):
@@ -341,7 +392,7 @@ def test_a_label_said_almost_always_is_one_class_unless_it_is_almost_always_righ
 
 def test_equal_texts_are_told_and_warned_of_where_they_are_many(page, settings, coverage):
     assert r"0.2 % of the test split's texts (12) are in the train split too" in page()
-    assert "1 text has both labels." in page()
+    assert "1 text has more than one label." in page()
     assert "Warning" not in page()
     many = DATA | {"test_in_train": 250, "two_labels": 0}
     text = markdown(settings(), RESULT, coverage, many, {})
@@ -387,7 +438,7 @@ def test_words_that_the_font_lacks_are_numbered_and_listed(settings, coverage):
 
 def test_a_picture_can_be_opened_without_a_script(page, folder):
     shown = html("title", page(), folder)
-    assert shown.count('<label class="figure"><input type="checkbox"') == shown.count("<img ") == 6
+    assert shown.count('<label class="figure"><input type="checkbox"') == shown.count("<img ") == 7
     assert "<script" not in shown
 
 
@@ -415,6 +466,7 @@ def test_the_name_of_a_label_or_of_the_data_is_text_too(settings, coverage):
     for text in (HOSTILE, "harmless"):
         data = DATA | {"labels": [f"{text} 0", f"{text} 1"], "name": text, "test": [5, 20]}
         tables = {n: pd.DataFrame(r, columns=COLUMNS[n]) for n, r in TABLES.items()}
+        tables["classes"]["class"] = data["labels"] * 3
         written = markdown(settings(), RESULT, coverage, data, tables)
         pages.append(Reader(html("title", re.sub(r"!\[.*?\]\(figures.*?\)", "", written), None)))
     assert pages[0].elements == pages[1].elements
@@ -423,7 +475,7 @@ def test_the_name_of_a_label_or_of_the_data_is_text_too(settings, coverage):
 
 def test_the_html_refers_to_nothing_outside_itself(page, folder):
     shown = html("title", page(), folder)
-    assert len(Reader(shown).references) == 6
+    assert len(Reader(shown).references) == 7
     assert all(link.startswith("data:image/png;base64,") for link in Reader(shown).references)
     assert "url(" not in shown
     assert "@import" not in shown
@@ -445,6 +497,7 @@ def test_long_parts_are_folded(page, folder):
         (["moved"], ["moved most"]),
         (["pictured", "neighbours", "moved"], ["What the vectors did"]),
         (["disagreements"], ["Errors to read"]),
+        (["classes"], ["Label by label", "figures/confusion.png"]),
         (["calibration"], ["figures/calibration.png"]),
         (["lengths"], ["Short and long texts", "figures/lengths.png"]),
     ],

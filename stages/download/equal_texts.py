@@ -28,7 +28,7 @@ def text_ids(texts: pa.ChunkedArray | pl.Series) -> np.ndarray:
 
 
 def count(is_test: np.ndarray, label: np.ndarray, ids: np.ndarray) -> dict[str, int]:
-    """Count the test texts that are in the train split too, and distinct texts with two labels.
+    """Count the test texts that are in the train split too, and distinct texts with several labels.
 
     All three are (n_texts,): bool, int, int.
     """
@@ -47,7 +47,7 @@ def of_two_labels(label: np.ndarray, ids: np.ndarray) -> np.ndarray:
 
 
 def rows_to_keep(is_test: np.ndarray, label: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Choose a row for each distinct text, (n_kept,) int in order; none if it has two labels.
+    """Choose a row for each distinct text, (n_kept,) int in order; none if it has several labels.
 
     If a text is in both splits, the row of the test split is kept.
     """

@@ -1,4 +1,4 @@
-"""A user's own labelled text, read by its source: labels are told apart, and a split is made."""
+"""A user's own labelled text, read by its source: labels are numbered, and a split is made."""
 
 import json
 import math
@@ -12,13 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stages.download import equal_texts
+from stages.shared.draws import in_proportion
 from stages.shared.errors import InputError
 from stages.shared.schema import TextSource
 from stages.shared.text import count_of, shortened
 
 SCHEMA = pa.schema([("split", pa.string()), ("label", pa.int8()), ("text", pa.string())])
 ROWS_AT_A_TIME = 10_000
-MOST_DRAWS = 100  # of a hold-out, until it has both labels on both sides
+MOST_LABELS = 256
+MOST_DRAWS = 100  # of a hold-out, until it has every label on both sides
 LONGEST_NAME, MOST_NAMES = 40, 5  # of labels and splits in a message
 SPLITS = {
     "train": "train", "training": "train",
@@ -42,10 +44,10 @@ def labelled(
     splits: Sequence[str | None] | None,
     groups: Sequence[str | None] | None,
 ) -> pa.Table:
-    """Put together what a user's texts came with: labels become 1 and 0, and a split is made.
+    """Put together what a user's texts came with: labels become numbers, and a split is made.
 
     Where texts have groups, these are numbered in a column more.
-    Raises InputError for labels that are missing or not of two values, and for other splits.
+    Raises InputError for labels that are missing, too few or too many, and for other splits.
     """
     if not labels:
         raise InputError(f"{path} has no texts")
@@ -65,9 +67,10 @@ def in_splits(
     """Lay texts out as a table, the train split first; groups are numbered as they come in it."""
     order = np.concatenate([np.flatnonzero(split == name) for name in ("train", "test")])
     parts = (order[i : i + ROWS_AT_A_TIME] for i in range(0, len(order), ROWS_AT_A_TIME))
+    schema = SCHEMA.set(1, pa.field("label", pa.from_numpy_dtype(label.dtype)))
     table = pa.concat_tables(
         pa.table(
-            [split[rows], label[rows], texts[rows].to_arrow().cast(pa.string())], schema=SCHEMA
+            [split[rows], label[rows], texts[rows].to_arrow().cast(pa.string())], schema=schema
         )
         for rows in parts
     )
@@ -81,15 +84,18 @@ def in_splits(
 def check_each_label(path: Path | str, table: pa.Table) -> None:
     """Raise InputError if a split of a table with named labels has no text of one."""
     names = json.loads(table.schema.metadata[b"labels"])
-    for split in ("train", "test"):
-        label = table["label"].filter(pc.equal(table["split"], split)).to_numpy()
-        counts = np.bincount(label, minlength=len(names))
-        if not counts.all():
-            raise InputError(
-                f"{path}: no text of label {shown(names[counts.argmin()])!r} in the {split}"
-                f" split, which has {count_of(len(label), 'text')}: it takes more texts, or"
-                " another download.texts.split_seed or split"
-            )
+    of_splits = (table["label"].filter(pc.equal(table["split"], of)) for of in ("train", "test"))
+    train, test = (np.bincount(label.to_numpy(), minlength=len(names)) for label in of_splits)
+    lacking = np.flatnonzero((train == 0) | (test == 0))
+    if len(lacking):
+        first, *others = lacking
+        also = f" (likewise {count_of(len(others), 'other label')})" if others else ""
+        raise InputError(
+            f"{path}: label {shown(names[first])!r} has {count_of(train[first], 'text')} in the"
+            f" train split and {test[first]:,} in the test split{also}, but each label takes one in"
+            " both: add texts, leave this label out, or set another download.texts.split_seed or"
+            " split"
+        )
 
 
 def shown(name: object) -> str:
@@ -127,7 +133,7 @@ def as_number(value: str) -> float | None:
 
 
 def label_numbers(path: Path, source: TextSource, labels: list) -> tuple[list[str], np.ndarray]:
-    """Number the labels: their two names in order, and (n_texts,) int8."""
+    """Number the labels: their names in order, and (n_texts,) int8, or int16 if they are many."""
     if not all(isinstance(value, Hashable) for value in labels):
         raise InputError(f"{path}, download.texts.label: {MULTI_LABEL}")
     # True and 1 are equal in Python, but here they are two spellings.
@@ -146,6 +152,11 @@ def label_numbers(path: Path, source: TextSource, labels: list) -> tuple[list[st
     names = name_labels(path, spellings, {key_of[spelt]: spelling(spelt[1]) for spelt in written})
     keys = [*names]
     if source.positive is not None:
+        if len(keys) > 2:
+            raise InputError(
+                f"download.texts.positive is for two labels, but {path} has {len(keys)}: set it to"
+                " null"
+            )
         wanted = canonical(source.positive)
         if wanted not in keys:
             raise InputError(
@@ -155,7 +166,8 @@ def label_numbers(path: Path, source: TextSource, labels: list) -> tuple[list[st
         keys.sort(key=lambda key: key == wanted)
     number_of = {spelt: keys.index(key) for spelt, key in key_of.items()}
     numbers = (number_of[type(value), value] for value in labels)
-    return [names[key] for key in keys], np.fromiter(numbers, np.int8, len(labels))
+    dtype = np.int8 if len(keys) <= 128 else np.int16
+    return [names[key] for key in keys], np.fromiter(numbers, dtype, len(labels))
 
 
 def name_labels(
@@ -163,7 +175,8 @@ def name_labels(
 ) -> dict[tuple, str]:
     """Name each label by its most frequent spelling, in order: by size if all are numbers.
 
-    Says which spellings were taken for one label. Raises InputError unless there are two labels.
+    Says which spellings were taken for one label. Raises InputError unless there are two labels or
+    more, up to MOST_LABELS.
     """
     by_size = all(isinstance(key[0], float) for key in spellings)
     keys = sorted(spellings, key=lambda key: key[0] if by_size else one_spelling[key].casefold())
@@ -174,13 +187,14 @@ def name_labels(
         if others:
             also = ", ".join(f"{shown(text)!r} ({spellings[key][text]:,})" for text in others[:3])
             print(f"label {shown(names[key])!r} is also written {also}: taken for one label")
-    if len(keys) != 2:
+    if not 2 <= len(keys) <= MOST_LABELS:
         some = ", ".join(
             f"{shown(names[key])!r} ({spellings[key].total():,})" for key in keys[:MOST_NAMES]
         )
         raise InputError(
             f"{path} has {count_of(len(keys), 'label')}"
-            f" ({some}{', …' if len(keys) > MOST_NAMES else ''}), but should have two"
+            f" ({some}{', …' if len(keys) > MOST_NAMES else ''}), but should have 2 to"
+            f" {MOST_LABELS}"
         )
     return names
 
@@ -224,19 +238,23 @@ def hold_out(
 ) -> np.ndarray:
     """Draw the test split, (n_texts,) bool: whole groups until test_fraction is reached.
 
+    Each label is in it in its proportion, counting a group by its first text, and at least once.
     Without `groups` each text is a group of its own. Groups that share a text are joined. It is
-    drawn again, up to MOST_DRAWS times, if a split lacks one of the labels, 0 or 1.
+    drawn again, up to MOST_DRAWS times, if a split lacks a label.
     """
-    n_texts = len(texts)
+    n_texts, n_labels = len(texts), int(label.max()) + 1
     of_each = np.arange(n_texts) if groups is None else [str(group) for group in groups]
     group = np.unique(of_each, return_inverse=True)[1]
     group = equal_texts.joined(group, equal_texts.text_ids(texts))
     sizes, generator = np.bincount(group), np.random.default_rng(source.split_seed)
+    label_of = label[np.unique(group, return_index=True)[1]]
+    wanted = max(round(source.test_fraction * n_texts), n_labels)
     for _ in range(MOST_DRAWS):
-        order = generator.permutation(len(sizes))
+        order = in_proportion(label_of, generator)
         reached = np.cumsum(sizes[order]) - sizes[order]
         is_test = np.zeros(len(sizes), bool)
-        is_test[order[reached < round(source.test_fraction * n_texts)]] = True
-        if np.all(np.bincount(label + 2 * is_test[group], minlength=4)):
+        is_test[order[reached < wanted]] = True
+        sides = np.bincount(label + n_labels * is_test[group].astype(int), minlength=2 * n_labels)
+        if sides.all():
             break
     return is_test[group]

@@ -16,6 +16,7 @@ from stages.shared.files import whole
 from stages.shared.schema import TextSource
 from stages.shared.text import count_of
 
+MOST_COUNTED = 20  # labels whose texts are counted in a line
 ROWS_PER_GROUP = 10_000  # what a later stage reads at a time: some 13 MB of IMDB texts
 NOT_UTF8 = "\ufffd"  # what stands where bytes were not UTF-8
 
@@ -51,12 +52,15 @@ def land_texts(source: TextSource) -> None:
 def described(table: pa.Table) -> Iterator[str]:
     """Say of landed texts what a user should know: labels, splits, what is odd, what is equal."""
     names = loads(table.schema.metadata[b"labels"])
-    yield f"label 0 is {shown(names[0])}, label 1 is {shown(names[1])}"
+    if len(names) == 2:
+        yield f"label 0 is {shown(names[0])}, label 1 is {shown(names[1])}"
     for split in ("train", "test"):
         label = table["label"].filter(pc.equal(table["split"], split)).to_numpy()
-        counts = zip(np.bincount(label, minlength=len(names)), names, strict=True)
-        of_each = ", ".join(f"{count:,} {shown(name)}" for count, name in counts)
-        yield f"{split} split: {count_of(len(label), 'text')} ({of_each})"
+        counts = [*zip(np.bincount(label, minlength=len(names)).tolist(), names, strict=True)]
+        of_each = [f"{count:,} {shown(name)}" for count, name in counts[:MOST_COUNTED]]
+        if left := counts[MOST_COUNTED:]:
+            of_each.append(f"{sum(count for count, _ in left):,} of {len(left)} more labels")
+        yield f"{split} split: {count_of(len(label), 'text')} ({', '.join(of_each)})"
     n_empty = pc.sum(pc.equal(pc.binary_length(table["text"]), 0)).as_py()
     if n_empty:
         yield f"empty: {count_of(n_empty, 'text')}"
@@ -72,4 +76,4 @@ def described(table: pa.Table) -> Iterator[str]:
         n_equal = count_of(equal["test_in_train"], "test text")
         yield f"in train too, but for capitals and white space: {n_equal}; {mend}"
     if equal["two_labels"]:
-        yield f"with both labels: {count_of(equal['two_labels'], 'text')}; {mend}"
+        yield f"with more than one label: {count_of(equal['two_labels'], 'text')}; {mend}"

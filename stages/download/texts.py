@@ -17,7 +17,7 @@ import pyarrow.csv
 from tqdm import tqdm
 
 from stages.download.folders import folder
-from stages.download.labelled import SCHEMA, with_labels
+from stages.download.labelled import SCHEMA, check_each_label, with_labels
 from stages.download.packages import check_expansion, packaged_file
 from stages.download.tables import table
 from stages.shared.errors import InputError
@@ -25,7 +25,7 @@ from stages.shared.files import reading_input
 from stages.shared.schema import TextSource
 
 TEST_FIFTH = 5  # the last 1 / 5 of each label is the test split of the package, which has none
-ACL_MEMBER = re.compile(r"(?:^|/)(train|test)/(neg|pos)/(\d+_\d+\.txt)$")
+ACL_MEMBER = re.compile(r"(?:^|/)(train|test)/(neg|pos)/(\d+_(\d+)\.txt)$")
 IMDB_LABELS = ["neg", "pos"]
 MOST_MEMBERS = 250_000  # of an archive; aclImdb has 100,021
 WORD_INDEX = "imdb_word_index.json"
@@ -61,31 +61,36 @@ def block_split(label: np.ndarray) -> np.ndarray:
     return split
 
 
-def aclimdb(path: Path) -> pa.Table:
+def aclimdb(path: Path, stars: bool = False) -> pa.Table:
     """Read the Large Movie Review Dataset (Maas et al., 2011) from its folder or its .tar.gz.
 
-    Rows are ordered by split, label and file name, so that both give the same table. Raises
-    InputError if there is nothing to read at `path` or a split or a label is missing.
+    The labels are neg and pos, or with `stars` the ratings in the names of the files, 1 to 4 and 7
+    to 10. Rows are ordered by split, neg or pos, and file name, so that both give the same table.
+    Raises InputError if there is nothing to read at `path` or a split or a label is missing.
     """
     reviews = {}
     found = acl_folder(path) if path.is_dir() else acl_archive(path)
     for name, content in tqdm(found, desc=f"reading {path}", unit=" reviews", delay=2):
         match = ACL_MEMBER.search(name)
         assert match  # of what both yield
-        split, label, file = match.groups()
-        key = (split == "test", label == "pos", file)
+        split, label, file, rating = match.groups()
+        key = (split == "test", label == "pos", file, int(rating))
         reviews[key] = content.decode("utf-8", errors="replace")
     for is_test, split in enumerate(("train", "test")):
         for is_positive, label in enumerate(("neg", "pos")):
             if not any(key[:2] == (is_test, is_positive) for key in reviews):
                 raise InputError(f"{path} has no review in {split}/{label}: it is not aclImdb")
     keys = sorted(reviews)
+    ratings = sorted({key[3] for key in keys})
     columns = [
         ["test" if key[0] else "train" for key in keys],
-        [int(key[1]) for key in keys],
+        [ratings.index(key[3]) if stars else int(key[1]) for key in keys],
         [reviews[key] for key in keys],
     ]
-    return with_labels(pa.table(columns, schema=SCHEMA), IMDB_LABELS)
+    names = [str(rating) for rating in ratings] if stars else IMDB_LABELS
+    table = with_labels(pa.table(columns, schema=SCHEMA), names)
+    check_each_label(path, table)
+    return table
 
 
 def acl_folder(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -219,6 +224,7 @@ def beside(path: Path, source: TextSource, name: str) -> Path:
 SOURCES: dict[str, Callable[..., pa.Table]] = {
     "imdb-package": lambda path, source: imdb_package(),
     "aclimdb": lambda path, source: aclimdb(path),
+    "aclimdb-stars": lambda path, source: aclimdb(path, stars=True),
     "keras-imdb": lambda path, source: keras_imdb(path, beside(path, source, WORD_INDEX)),
     "table": table,
     "folder": folder,

@@ -12,7 +12,9 @@ Parameters: download.texts (its name), tokenize.num_words, train.samples, varian
 """
 
 import json
+from collections.abc import Iterable
 from functools import partial
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -26,10 +28,13 @@ from stages.evaluate.planning import plan
 from stages.evaluate.scores import (
     SCORES,
     best,
+    by_class,
     compare_all,
-    mean_confusion,
+    confusion,
+    confusion_counts,
     mean_history,
     mean_roc,
+    merge_rare,
     rounded,
     score,
     summarize,
@@ -41,10 +46,11 @@ from stages.shared.schema import Params, TextSource
 from stages.shared.text import shortened
 
 LONGEST_NAME = 40  # characters of a label or a file
+MOST_CONFUSED = 20  # labels of the most texts that a plot of a confusion matrix has
 
 
 def read_split(split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Read the sequences (n_texts, maxlen) int32 and the labels (n_texts,) int8 of a split."""
+    """Read the sequences (n_texts, maxlen) int32 and the labels (n_texts,) int of a split."""
     folder = artifacts.split(split)
     with reading(folder):
         return np.load(folder / "sequences.npy", mmap_mode="r"), np.load(folder / "labels.npy")
@@ -83,16 +89,16 @@ def describe_data(
     train_labels: np.ndarray,
     test_labels: np.ndarray,
     groups: np.ndarray | None,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Say what a comparison is made on: name, labels, texts of each in each split, equal texts.
 
     And how many words, and tokens of them, the train split has. Both arrays of labels are
-    (n_texts,) int8; groups are those of the test split, which are counted if there are any. What
+    (n_texts,) int; groups are those of the test split, which are counted if there are any. What
     `download` counted is in the metadata of its table.
     """
     with reading(artifacts.TEXTS):
         metadata = pq.read_schema(artifacts.TEXTS).metadata
-    names = [shortened(name, LONGEST_NAME) for name in json.loads(metadata[b"labels"])]
+    names = distinct(shortened(name, LONGEST_NAME) for name in json.loads(metadata[b"labels"]))
     counts = (np.bincount(labels, minlength=len(names)) for labels in (train_labels, test_labels))
     train, test = (count.tolist() for count in counts)
     name = shortened(source.name, LONGEST_NAME)
@@ -102,6 +108,15 @@ def describe_data(
     data |= {"words": len(of_words), "tokens": pc.sum(of_words).as_py()}
     data |= json.loads(metadata[b"equal_texts"])
     return data if groups is None else data | {"test_groups": int(groups.max()) + 1}
+
+
+def distinct(names: Iterable[str]) -> list[str]:
+    """Number names that others are equal to, as two long ones may be that were shortened."""
+    given: list[str] = []
+    for name in names:
+        numbered = (f"{name} ({i})" for i in count(2))
+        given.append(next(one for one in chain([name], numbered) if one not in given))
+    return given
 
 
 def by_variant(tables_of: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -146,8 +161,12 @@ def main() -> None:
     evaluation["gap"] = compare_all(labels, judged, groups, overlap)
     evaluation["best"] = best(judged, groups, overlap)
     evaluation |= rounded({"majority": (labels == np.bincount(train_labels).argmax()).mean()})
+    names = data["labels"]
+    counts = {name: confusion_counts(labels, own) for name, own in judged.items()}
     found = {
         **tables_of_words(settings, train_sequences, train_labels),
+        "classes": {name: by_class(labels, own, names) for name, own in judged.items()},
+        "confusion": {name: confusion(of, names) for name, of in counts.items()},
         **mistakes.tables(labels, judged, read_texts()),
     }
 
@@ -155,7 +174,7 @@ def main() -> None:
         (artifacts.SCORES, by_repeat, scores),
         (artifacts.HISTORY, mean_history, histories),
         (artifacts.ROC, partial(mean_roc, labels), judged),
-        (artifacts.CONFUSION, partial(mean_confusion, labels), judged),
+        (artifacts.CONFUSION, lambda of: confusion(*merge_rare(of, names, MOST_CONFUSED)), counts),
     ):
         with whole(path) as partial_file:
             table = by_variant({name: table_of(values) for name, values in of.items()})

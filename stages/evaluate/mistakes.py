@@ -1,6 +1,6 @@
 """Where variants are wrong: on which texts, at which probabilities, at which lengths.
 
-Predictions come as `stages.shared.predictions` judges them; probabilities are of label 1.
+Predictions come as `stages.shared.predictions` judges them.
 """
 
 import numpy as np
@@ -27,7 +27,7 @@ def tables(
     """
     n_words = pc.list_value_length(pc.utf8_split_whitespace(texts)).to_numpy()
     found = {
-        "calibration": {of: calibration(labels, own) for of, own in judged.items()},
+        "calibration": {of: calibration(own) for of, own in judged.items()},
         "lengths": {of: by_length(n_words, own) for of, own in judged.items()},
     }
     others = [name for name in judged if name != REFERENCE]
@@ -45,14 +45,14 @@ def disagreements(
     """Find the texts on which `learned` and another disagree most, `n_each` of each kind at most.
 
     `name` is the other's. Returns kind, row (of the split), label, learned, other: the latter two
-    are means over the repeats.
+    are the probabilities of the label, means over the repeats.
     """
     table = pd.DataFrame(
         {
             "row": np.arange(len(labels)),
             "label": labels,
-            "learned": learned.probabilities.mean(axis=0),
-            "other": other.probabilities.mean(axis=0),
+            "learned": learned.own.mean(axis=0),
+            "other": other.own.mean(axis=0),
         }
     )
     apart = (table["learned"] - table["other"]).abs().sort_values(ascending=False).index
@@ -71,18 +71,18 @@ def ending(text: str) -> str:
     return "…" + text[-MOST_CHARACTERS:].partition(" ")[2]
 
 
-def calibration(labels: np.ndarray, judged: Judged) -> pd.DataFrame:
-    """Compare predicted with true shares in each repeat: repeat, predicted, positive.
+def calibration(judged: Judged) -> pd.DataFrame:
+    """Compare the probability of what is predicted with how often it is right, in each repeat.
 
-    The bins of a repeat hold equally many predictions: `predicted` is their mean, `positive` the
-    share of label 1 among them.
+    Returns repeat, predicted, right. The bins of a repeat hold equally many texts: `predicted` is
+    the mean probability of their classes, `right` the share that is right.
     """
     curves = {}
-    for repeat, probabilities in enumerate(judged.probabilities):
-        positive, predicted = calibration_curve(
-            labels, probabilities, n_bins=CALIBRATION_BINS, strategy="quantile"
+    for repeat, (right, top) in enumerate(zip(judged.right, judged.top, strict=True)):
+        share, predicted = calibration_curve(
+            right.astype(int), top, n_bins=CALIBRATION_BINS, strategy="quantile", pos_label=1
         )
-        curves[repeat] = pd.DataFrame({"predicted": predicted, "positive": positive})
+        curves[repeat] = pd.DataFrame({"predicted": predicted, "right": share})
     return pd.concat(curves, names=["repeat"]).reset_index("repeat").round(4)
 
 

@@ -1,6 +1,6 @@
 """Metrics of each variant on the test split, and how each compares with the reference.
 
-Labels are (n_texts,) int8; predictions come as `stages.shared.predictions` judges them.
+Labels are (n_texts,) int; predictions come as `stages.shared.predictions` judges them.
 """
 
 import math
@@ -25,6 +25,7 @@ COMPARED: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "balanced_accuracy": per_text.balanced_accuracy,
     "macro_f1": per_text.macro_f1,
 }
+OTHERS = "(other)"  # the rarer labels together
 ROC_POINTS = 101  # false positive rates, evenly spaced, at which a mean ROC is given
 
 
@@ -35,13 +36,17 @@ def score(labels: np.ndarray, judged: Judged) -> pd.DataFrame:
     predicted most.
     """
     probabilities = judged.probabilities.astype(np.float64)
+    if many := probabilities.ndim == 3:
+        probabilities /= probabilities.sum(axis=2, keepdims=True)  # of float32 it is not quite 1
     return pd.DataFrame(
         {
             "accuracy": right.mean(),
             "balanced_accuracy": metrics.balanced_accuracy_score(labels, classes),
             "macro_f1": metrics.f1_score(labels, classes, average="macro", zero_division=0),
             "log_loss": metrics.log_loss(labels, repeat),
-            "roc_auc": metrics.roc_auc_score(labels, repeat),
+            "roc_auc": metrics.roc_auc_score(
+                labels, repeat, multi_class="ovr" if many else "raise"
+            ),
             "largest_share": np.bincount(classes).max() / len(labels),
         }
         for repeat, classes, right in zip(probabilities, judged.classes, judged.right, strict=True)
@@ -137,25 +142,62 @@ def rounded(row: dict[str, float | None], digits: int = DIGITS) -> dict[str, flo
 def mean_roc(labels: np.ndarray, judged: Judged) -> pd.DataFrame:
     """Average the ROC curves of the repeats vertically (Fawcett, 2006, algorithm 3).
 
-    Returns false_positive_rate and true_positive_rate at ROC_POINTS even steps.
+    Of more than two labels, the curves of each against the rest too. Returns false_positive_rate
+    and true_positive_rate at ROC_POINTS even steps.
     """
-    grid = np.linspace(0, 1, ROC_POINTS)
-    curves = [metrics.roc_curve(labels, repeat)[:2] for repeat in judged.probabilities]
-    mean = np.mean([np.interp(grid, *curve) for curve in curves], axis=0)
+    grid, curves = np.linspace(0, 1, ROC_POINTS), []
+    for repeat in judged.probabilities:
+        for label in range(repeat.shape[1]) if repeat.ndim == 2 else [1]:
+            scores = repeat[:, label] if repeat.ndim == 2 else repeat
+            curve = metrics.roc_curve(labels == label, scores)[:2]
+            curves.append(np.interp(grid, *curve))
+    mean = np.mean(curves, axis=0)
     mean[0] = 0
     return pd.DataFrame({"false_positive_rate": grid, "true_positive_rate": mean}).round(DIGITS)
 
 
-def mean_confusion(labels: np.ndarray, judged: Judged) -> pd.DataFrame:
-    """Average the confusion matrices of the repeats: actual, predicted, texts, share.
+def by_class(labels: np.ndarray, judged: Judged, names: list[str]) -> pd.DataFrame:
+    """Score each label of a variant: class (its name), texts, and precision, recall, f1.
 
-    `texts` is a mean count, `share` is its share of all texts with that actual label.
+    These are means over the repeats. The precision of a label that is never predicted is 0.
     """
-    counts = np.mean([metrics.confusion_matrix(labels, of) for of in judged.classes], axis=0)
-    actual, predicted = np.indices(counts.shape)
+    scored = [
+        metrics.precision_recall_fscore_support(labels, classes, zero_division=0)
+        for classes in judged.classes
+    ]
+    precision, recall, f1, texts = np.mean(scored, axis=0)
+    columns = {"class": names, "texts": texts.astype(int)}
+    columns |= {"precision": precision, "recall": recall, "f1": f1}
+    return pd.DataFrame(columns).round(DIGITS)
+
+
+def confusion_counts(labels: np.ndarray, judged: Judged) -> np.ndarray:
+    """Count the texts of each label by their class, (n_labels, n_labels) float, mean of repeats."""
+    return np.mean([metrics.confusion_matrix(labels, of) for of in judged.classes], axis=0)
+
+
+def merge_rare(counts: np.ndarray, names: list[str], n_kept: int) -> tuple[np.ndarray, list[str]]:
+    """Keep the n_kept labels of the most texts in confusion counts, and merge the others in one."""
+    if len(names) <= n_kept:
+        return counts, names
+    kept = np.sort(np.argsort(-counts.sum(axis=1), kind="stable")[:n_kept])
+    place = np.full(len(names), n_kept)
+    place[kept] = np.arange(n_kept)
+    merged = np.zeros((n_kept + 1, n_kept + 1))
+    np.add.at(merged, (place[:, None], place[None]), counts)
+    return merged, [*(names[label] for label in kept), OTHERS]
+
+
+def confusion(counts: np.ndarray, names: list[str]) -> pd.DataFrame:
+    """Tabulate confusion counts: actual, predicted, texts, share.
+
+    `share` is that of all texts with that actual label.
+    """
+    actual, predicted = (np.array(names, object)[of].ravel() for of in np.indices(counts.shape))
     shares = counts / counts.sum(axis=1, keepdims=True)
-    columns = {"actual": actual, "predicted": predicted, "texts": counts, "share": shares}
-    return pd.DataFrame({name: values.ravel() for name, values in columns.items()}).round(DIGITS)
+    columns = {"actual": actual, "predicted": predicted}
+    columns |= {"texts": counts.ravel(), "share": shares.ravel()}
+    return pd.DataFrame(columns).round(DIGITS)
 
 
 def mean_history(history: pd.DataFrame) -> pd.DataFrame:

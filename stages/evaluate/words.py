@@ -14,7 +14,9 @@ from stages.shared.schema import Params
 
 EMBEDDING = "layers/embedding/vars/0"  # in a file of weights
 PHASES = ("initial", "trained")
-TELLING, PICTURED = 6, 15  # words of each label
+MOST_LABELS = 8  # of the most texts, whose words are shown
+TELLING, PICTURED = 12, 30  # words of all labels together
+LEAST_EACH = 3  # words of a label
 MOVED, NEIGHBOURS = 10, 6
 LEAST_SHARE = 0.005  # of the texts; too little is known about words that fewer texts have
 LEAST_DISTANCE = 0.01  # cosine distance: a word that turned less has hardly moved
@@ -43,33 +45,46 @@ def read_matrices(settings: Params, n_words: int) -> Matrices:
 
 
 def telling_words(sequences: np.ndarray, labels: np.ndarray, num_words: int) -> pd.DataFrame:
-    """Find how surely each word speaks for a label: index `id`, columns `texts` and `z`.
+    """Find how surely each word speaks for each label: index `id`, a column of z for each label.
 
-    sequences (n_texts, maxlen) int32; labels (n_texts,) 0 or 1. `z` is the log odds ratio of
-    the word's being in a text, over its standard error (Agresti, Categorical Data Analysis,
-    2013, 3.1.1, with half a text added to each count); above zero it speaks for label 1.
+    sequences (n_texts, maxlen) int32; labels (n_texts,) int; the columns are the MOST_LABELS labels
+    of the most texts, in their order. z is the log odds ratio of the word's being in a text of the
+    label and in one of any other, over its standard error (Agresti, Categorical Data Analysis,
+    2013, 3.1.1, with half a text added to each count). Words of few texts are left out.
     """
-    with_word = np.zeros((2, num_words))
+    n_of = np.bincount(labels)
+    with_word = np.zeros((len(n_of), num_words))
     for start in range(0, len(labels), TEXTS_AT_A_TIME):
         rows = np.sort(sequences[start : start + TEXTS_AT_A_TIME], axis=1)
         first = np.diff(rows, axis=1, prepend=-1) > 0
-        for label in (0, 1):
-            chosen = labels[start : start + TEXTS_AT_A_TIME] == label
-            ids = rows[chosen][first[chosen]]
+        own = labels[start : start + TEXTS_AT_A_TIME]
+        for label in np.unique(own):
+            ids = rows[own == label][first[own == label]]
             with_word[label] += np.bincount(ids[ids < num_words], minlength=num_words)
-    without = np.bincount(labels, minlength=2)[:, None] - with_word
-    log_odds = np.log((with_word + 0.5) / (without + 0.5))
-    error = np.sqrt((1 / (with_word + 0.5) + 1 / (without + 0.5)).sum(axis=0))
-    z = (log_odds[1] - log_odds[0]) / error
-    table = pd.DataFrame({"texts": with_word.sum(axis=0).astype(int), "z": z}).rename_axis("id")
-    return table[(table.index > 0) & (table["texts"] >= LEAST_SHARE * len(labels))]
+    total = with_word.sum(axis=0)
+    table = pd.DataFrame(index=pd.RangeIndex(num_words, name="id"))
+    for label in np.sort(np.argsort(-n_of, kind="stable")[:MOST_LABELS]):
+        of_both = np.stack([total - with_word[label], with_word[label]])
+        without = np.array([[len(labels) - n_of[label]], [n_of[label]]]) - of_both
+        log_odds = np.log((of_both + 0.5) / (without + 0.5))
+        error = np.sqrt((1 / (of_both + 0.5) + 1 / (without + 0.5)).sum(axis=0))
+        table[label] = (log_odds[1] - log_odds[0]) / error
+    return table[(table.index > 0) & (total >= LEAST_SHARE * len(labels))]
 
 
-def most_telling(telling: pd.DataFrame, n_each: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pick the ids of `n_each` words that speak most surely for label 1, and for label 0."""
-    ids = telling.sort_values("z", kind="stable").index.to_numpy()
-    n_each = min(n_each, len(ids) // 2)
-    return ids[len(ids) - n_each :][::-1], ids[:n_each]
+def most_telling(telling: pd.DataFrame, n_words: int) -> dict[int, np.ndarray]:
+    """Pick the ids of about n_words words, as many for each label: those that speak most surely.
+
+    A word is picked for the label for which it speaks most surely. The last label comes first.
+    """
+    n_each = max(n_words // len(telling.columns), LEAST_EACH)
+    n_each = min(n_each, len(telling) // len(telling.columns))
+    speaks_for = telling.columns.to_numpy()[telling.to_numpy().argmax(axis=1)]
+    picked = {}
+    for label in telling.columns[::-1]:
+        own = telling.loc[speaks_for == label, label].sort_values(ascending=False, kind="stable")
+        picked[label] = own.index.to_numpy()[:n_each]
+    return picked
 
 
 def unit(matrix: np.ndarray) -> np.ndarray:
@@ -94,7 +109,7 @@ def neighbours(
     matrices: Matrices, telling: pd.DataFrame, names: np.ndarray
 ) -> dict[str, pd.DataFrame]:
     """Tabulate the nearest words of the most telling ones: matrix, word, neighbours."""
-    ids = np.concatenate(most_telling(telling, TELLING))
+    ids = np.concatenate([*most_telling(telling, TELLING).values()])
     return {
         variant: pd.DataFrame(
             {"matrix": phase, "word": names[own], "neighbours": near}
@@ -125,10 +140,10 @@ def moved(matrices: Matrices, names: np.ndarray) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def principal_components(vectors: np.ndarray, positive: np.ndarray) -> np.ndarray:
+def principal_components(vectors: np.ndarray, first: np.ndarray) -> np.ndarray:
     """Project (n, dim) vectors onto their first two principal components, (n, 2) float64.
 
-    The axes point to where the rows `positive`, (n,) bool, lie on average.
+    The axes point to where the rows `first`, (n,) bool, lie on average.
     """
     if not len(vectors):
         return np.zeros((0, 2))
@@ -136,7 +151,7 @@ def principal_components(vectors: np.ndarray, positive: np.ndarray) -> np.ndarra
     components = np.linalg.svd(centred, full_matrices=False)[2][:2]
     places = np.zeros((len(vectors), 2))
     places[:, : len(components)] = centred @ components.T
-    return places * np.where(places[positive].mean(axis=0) < 0, -1, 1)
+    return places * np.where(places[first].mean(axis=0) < 0, -1, 1)
 
 
 def pictured(
@@ -144,16 +159,18 @@ def pictured(
 ) -> dict[str, pd.DataFrame]:
     """Place the most telling words, before and after training: matrix, word, label, x, y.
 
-    `label` is the one that a word speaks for; the words are in the same order everywhere.
+    `label` is the number of the one that a word speaks for; the words are in the same order
+    everywhere.
     """
-    ids = np.concatenate(most_telling(telling, PICTURED))
-    positive = np.arange(len(ids)) < len(ids) / 2
-    columns = {"word": names[ids], "label": positive.astype(int)}
+    picked = most_telling(telling, PICTURED)
+    ids = np.concatenate([*picked.values()])
+    labels = np.concatenate([np.full(len(of), label) for label, of in picked.items()])
+    columns = {"word": names[ids], "label": labels}
     tables = {}
     for variant, pair in matrices.items():
         parts = {}
         for phase, matrix in zip(PHASES, pair, strict=True):
-            x, y = principal_components(matrix[ids], positive).T
+            x, y = principal_components(matrix[ids], labels == labels[:1]).T
             parts[phase] = pd.DataFrame(columns | {"x": x.round(6), "y": y.round(6)})
         tables[variant] = pd.concat(parts, names=["matrix"]).reset_index("matrix")
     return tables

@@ -2,7 +2,8 @@
 
 In:  data/models/ and data/sequences/test/.
 Out: data/predictions/test.parquet: variant, repeat (int16), row (int32, of the split),
-     label (int8) and probability (float32, of label 1).
+     label (int8; int16 of more than 128) and probability (float32, of label 1; of more than two
+     labels a list, of each).
      Models in data/models/ of variants that params.yaml no longer names are removed.
 Parameters: model, train.repeats, variants.
 

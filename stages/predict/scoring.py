@@ -23,36 +23,43 @@ class Scorer:
         self.score = tf.function(self.trace_score, jit_compile=True, autograph=False)
 
     def trace_score(self, table, layers, batches):
-        """(n_batches, SCORING_BATCH) float32: the probability of label 1 of each text."""
+        """(n_batches, SCORING_BATCH, n_units) float32: the probabilities of each text."""
 
         def score_batch(batch):
             embedded = look_up(table, batch, self.flat)
-            return self.head.stateless_call(layers, [], embedded)[0][:, 0]
+            return self.head.stateless_call(layers, [], embedded)[0]
 
         return tf.map_fn(score_batch, batches, fn_output_signature=tf.float32)
 
     def predict(self, weights: list[np.ndarray], x: np.ndarray) -> np.ndarray:
-        """Score x (n, maxlen) int32: (n,) float32; weights as `model.get_weights()` has them."""
+        """Score x (n, maxlen) int32; weights as `model.get_weights()` has them.
+
+        Returns the probability of label 1, (n,) float32, or of each of more labels, (n, n_labels).
+        """
         table, *layers = map(tf.constant, weights)
         texts, no_labels = prepare(x, self.num_words, self.averaged), np.zeros(len(x), np.float32)
         batches = cut(texts, no_labels, SCORING_BATCH)
-        return self.score(table, layers, batches).numpy().reshape(-1)[: len(x)]
+        scores = self.score(table, layers, batches).numpy()
+        scores = scores.reshape(-1, scores.shape[-1])[: len(x)]
+        return scores[:, 0] if scores.shape[1] == 1 else scores
 
 
 @cache
 def scorer(
-    head: str, num_words: int, dim: int, maxlen: int, hidden_units: int
+    head: str, num_words: int, dim: int, maxlen: int, hidden_units: int, n_labels: int
 ) -> tuple[keras.Model, Scorer]:
     """Build the model of these sizes and its scorer; variants of one size share both."""
-    model = build_model(head, num_words, dim, maxlen, hidden_units, trainable=False)
+    model = build_model(head, num_words, dim, maxlen, hidden_units, False, n_labels)
     return model, Scorer(model)
 
 
 def predict(weights: Path, sequences: np.ndarray, head: str, hidden_units: int) -> np.ndarray:
-    """Score sequences (n_texts, maxlen) int32 with saved weights: (n_texts,) float32."""
+    """Score sequences (n_texts, maxlen) int32 with saved weights, as `Scorer.predict` does."""
     with reading(weights):
         with h5py.File(weights) as file:
             shape = file["layers/embedding/vars/0"].shape
-        model, own = scorer(head, *shape, sequences.shape[1], hidden_units)
+            last = "dense_1" if hidden_units else "dense"  # the layers of a kind are numbered
+            n_units = file[f"layers/{last}/vars/1"].shape[0]
+        model, own = scorer(head, *shape, sequences.shape[1], hidden_units, max(n_units, 2))
         model.load_weights(weights)
     return own.predict(model.get_weights(), sequences)

@@ -1,8 +1,9 @@
 """Write the report: its answer, the page, and the pictures.
 
 In:  what `embed`, `train` and `evaluate` have written to metrics/, and data/report/.
-Out: metrics/figures/: accuracy.png, loss.png, comparison.png, words.png, calibration.png and
-     lengths.png; metrics/report.md and report.html; metrics/answer.txt: its answer in a few lines.
+Out: metrics/figures/: accuracy.png, loss.png, comparison.png, words.png, confusion.png,
+     calibration.png and lengths.png; metrics/report.md and report.html; metrics/answer.txt: its
+     answer in a few lines.
 Parameters: all; the report lists them.
 """
 
@@ -28,9 +29,11 @@ def read_json(path: Path) -> dict:
 
 def caption(data: dict) -> str:
     """Name the data in a figure; labels that its font can't write are left out."""
-    labels = (
-        f", labels {' and '.join(data['labels'])}" if figures.are_drawable(data["labels"]) else ""
-    )
+    names, labels = data["labels"], ""
+    if len(names) > 2:
+        labels = f", {len(names)} labels"
+    elif figures.are_drawable(names):
+        labels = f", labels {' and '.join(names)}"
     name = data["name"] if figures.are_drawable(data["name"]) else "own texts"
     train, test = (sum(data[split]) for split in ("train", "test"))
     return f"{name}: {train:,} texts to train on, {test:,} to test on{labels}"
@@ -50,6 +53,9 @@ def main() -> None:
     with reading(artifacts.SCORES):
         scores = pd.read_csv(artifacts.SCORES, keep_default_na=False, dtype={"variant": str})
         scores = scores[["variant", "repeat", "accuracy"]]
+    with reading(artifacts.CONFUSION):
+        names = dict.fromkeys(("variant", "actual", "predicted"), str)
+        confused = pd.read_csv(artifacts.CONFUSION, keep_default_na=False, dtype=names)
     found = tables.read()
 
     with whole(artifacts.FIGURES) as folder:
@@ -59,9 +65,15 @@ def main() -> None:
         gap, majority = evaluation["gap"], evaluation["majority"]
         path = folder / "comparison.png"
         figures.comparison(scores, gap, majority, caption(data), path)
+        figures.confusion(
+            dict(iter(confused.groupby("variant", sort=False))), folder / "confusion.png"
+        )
         if "pictured" in found:
             figures.words(found["pictured"], data["labels"], folder / "words.png")
-        for name, draw in (("calibration", figures.calibration), ("lengths", figures.lengths)):
+        for name, draw in (
+            ("calibration", figures.calibration),
+            ("lengths", figures.lengths),
+        ):
             draw(dict(iter(found[name].groupby("variant", sort=False))), folder / f"{name}.png")
     page = markdown(settings, evaluation, coverage, data, found, planning)
     answer = terminal(page)

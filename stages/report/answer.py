@@ -80,12 +80,20 @@ def by_file(settings: Params, coverage: dict) -> dict:
 def quality(evaluation: dict, data: dict, graded: bool) -> str:
     """Say how good the most accurate variant is, and how good always saying one label is."""
     name = evaluation["best"]["variant"]
-    area = evaluation[name]["roc_auc"]
+    area, labels = evaluation[name]["roc_auc"], [*map(plain, data["labels"])]
+    first = (
+        f"{most_accurate(evaluation, data)} always saying {most_frequent(data)} is right for"
+        f" {share(evaluation['majority'])}."
+    )
+    if len(labels) > 2:
+        return (
+            f"{first} `{name}` has a macro F1 of {evaluation[name]['macro_f1']:.3f}, the mean over"
+            f" the {len(labels)} labels."
+        )
     grade = next(grade for least, grade in GRADES if area > least or not least)
     return (
-        f"{most_accurate(evaluation, data)} always saying {most_frequent(data)} is right for "
-        f"{share(evaluation['majority'])}. `{name}` ranks a positive text above a negative one in "
-        f"{100 * area:.0f} % of pairs (ROC AUC){f', {grade}' if graded else ''}."
+        f"{first} `{name}` ranks a text labelled {labels[1]} above one labelled {labels[0]} in"
+        f" {100 * area:.0f} % of pairs (ROC AUC){f', {grade}' if graded else ''}."
     )
 
 
@@ -134,7 +142,7 @@ def equal_texts(data: dict) -> list[str]:
             " `download.texts.duplicates: drop` leaves them out of the train split."
         )
     if n := data["two_labels"]:
-        found.append(f"{n:,} {'texts have' if n > 1 else 'text has'} both labels.")
+        found.append(f"{n:,} {'texts have' if n > 1 else 'text has'} more than one label.")
     return found
 
 

@@ -21,8 +21,11 @@ from matplotlib import font_manager
 
 matplotlib.rcParams["text.parse_math"] = False  # a $ in a word is a dollar
 # Okabe and Ito (2008): safe for colour-blind
-COLORS = TRAIN_COLOR, VALIDATION_COLOR, *_ = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
+COLORS = TRAIN_COLOR, VALIDATION_COLOR, *_ = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999",
+)  # fmt: skip
 DPI = 100
+LEAST_WRITTEN = 0.05  # of a share in a cell
 
 
 def history(histories: dict[str, pd.DataFrame], measure: str, path: Path) -> None:
@@ -45,9 +48,7 @@ def history(histories: dict[str, pd.DataFrame], measure: str, path: Path) -> Non
         axis.set_xlabel("epoch")
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.25)
-    axes[0, 0].set_ylabel(
-        "accuracy" if measure == "accuracy" else "loss (binary cross-entropy, nats)"
-    )
+    axes[0, 0].set_ylabel("accuracy" if measure == "accuracy" else "loss (cross-entropy, nats)")
     n_repeats = table["repeat"].nunique()
     handles, labels = axes[0, 0].get_legend_handles_labels()
     handles.append(plt.Line2D([], [], color="grey", linewidth=0.7))
@@ -105,7 +106,7 @@ def words(table: pd.DataFrame, classes: list[str], path: Path) -> None:
     """Draw words before and after training, a column per variant.
 
     table: variant, matrix (initial or trained), word, label that it speaks for, x, y; `classes` are
-    the names of both labels. Words in a script that the font lacks are numbered from 1, labels
+    the names of all labels. Words in a script that the font lacks are numbered from 1, labels
     from 0.
     """
     places = {
@@ -113,11 +114,12 @@ def words(table: pd.DataFrame, classes: list[str], path: Path) -> None:
         for variant, of in table.groupby("variant", sort=False)
     }
     first = table.drop_duplicates("word")
-    names, positive = first["word"].tolist(), first["label"].to_numpy() == 1
+    names, spoken_for = first["word"].tolist(), first["label"].drop_duplicates().tolist()
     figure, axes = plt.subplots(
         2, len(places), figsize=(4.4 * len(places) + 0.4, 8.4), squeeze=False, layout="constrained"
     )
-    colors = np.where(positive, TRAIN_COLOR, VALIDATION_COLOR).tolist()
+    color_of = dict(zip(spoken_for, COLORS, strict=False))
+    colors = first["label"].map(color_of).tolist()
     for column, (variant, phases) in zip(axes.T, places.items(), strict=True):
         for axis, phase, points in zip(column, ("before", "after"), phases, strict=True):
             axis.scatter(*points.T, color=colors, s=9)
@@ -129,11 +131,11 @@ def words(table: pd.DataFrame, classes: list[str], path: Path) -> None:
             axis.grid(alpha=0.25)
     handles = [
         plt.Line2D([], [], color=color, marker="o", linestyle="", markersize=4)
-        for color in (TRAIN_COLOR, VALIDATION_COLOR)
+        for color in color_of.values()
     ]
-    called = classes if are_drawable(classes) else ["label 0", "label 1"]
-    speakers = [f"speaks for {name}" for name in reversed(called)]
-    figure.legend(handles, speakers, loc="outside lower center", ncols=2)
+    called = classes if are_drawable(classes) else [f"label {i}" for i in range(len(classes))]
+    speakers = [f"speaks for {called[of]}" for of in spoken_for]
+    figure.legend(handles, speakers, loc="outside lower center", ncols=min(len(speakers), 4))
     figure.suptitle("Vectors of the most telling words (repeat 0)")
     labels = names if are_drawable(names) else [str(i) for i in range(1, len(names) + 1)]
     for column, phases in zip(axes.T, places.values(), strict=True):
@@ -168,19 +170,52 @@ def are_drawable(texts: Iterable[str]) -> bool:
     return all(ord(character) in characters() for text in texts for character in text)
 
 
+def confusion(tables: dict[str, pd.DataFrame], path: Path) -> None:
+    """Draw the confusion matrix of each variant; tables of actual, predicted, texts, share."""
+    first = next(iter(tables.values()))
+    names = first["actual"].drop_duplicates().tolist()
+    called = names if are_drawable(names) else [str(i) for i in range(len(names))]
+    columns = min(len(tables), 2)
+    rows = -(-len(tables) // columns)
+    side = 1.6 + 0.36 * max(len(names), 4)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(side * columns + 1, side * rows + 0.6), squeeze=False,
+        sharex=True, sharey=True, layout="constrained",
+    )  # fmt: skip
+    for axis in axes.flat[len(tables) :]:
+        axis.set_axis_off()
+    for axis, (variant, table) in zip(axes.flat, tables.items(), strict=False):
+        shares = table["share"].to_numpy().reshape(len(names), -1)
+        image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        for (row, column), value in np.ndenumerate(shares):
+            if value >= LEAST_WRITTEN or len(names) == 2:
+                axis.text(
+                    column, row, f"{100 * value:.0f}", ha="center", va="center", fontsize=8,
+                    color="white" if value > 0.5 else "black",
+                )  # fmt: skip
+        axis.set_title(variant)
+        axis.set_xticks(range(len(names)), called, rotation=90 if len(names) > 2 else 0)
+        axis.set_yticks(range(len(names)), called)
+        axis.set_xlabel("predicted label")
+        axis.set_ylabel("actual label")
+    figure.colorbar(image, ax=axes, label="share of the actual label's texts (in the cells: %)")
+    figure.suptitle("Confusion matrices on the test split, mean over repeats")
+    save(figure, path)
+
+
 def calibration(tables: dict[str, pd.DataFrame], path: Path) -> None:
-    """Draw the share of label 1 over the probability that was predicted, a line for each repeat."""
+    """Draw the share that is right over the probability of the class, a line for each repeat."""
     figure, axis = plt.subplots(figsize=(5.6, 5.2), layout="constrained")
     axis.plot([0, 1], [0, 1], color="black", linewidth=0.8, linestyle=":", label="calibrated")
     for color, (variant, table) in zip(cycle(COLORS), tables.items(), strict=False):
         for repeat, curve in table.groupby("repeat"):
             axis.plot(
-                curve["predicted"], curve["positive"], color=color, marker="o", markersize=3,
+                curve["predicted"], curve["right"], color=color, marker="o", markersize=3,
                 linewidth=0.9, alpha=0.7, label=None if repeat else variant,
             )  # fmt: skip
     axis.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    axis.set_xlabel("predicted probability of label 1 (mean of a tenth of a repeat's)")
-    axis.set_ylabel("share of label 1 among them")
+    axis.set_xlabel("probability of the predicted label (mean of a tenth of a repeat's)")
+    axis.set_ylabel("share of them that is right")
     axis.grid(alpha=0.25)
     axis.legend()
     figure.suptitle("Calibration on the test split, a line for each repeat")

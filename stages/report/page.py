@@ -18,10 +18,11 @@ from stages.report.answer import (
 from stages.report.figures import are_drawable
 from stages.report.markdown import picture, place, plain, share, shown, table
 from stages.report.next_steps import next_steps
-from stages.shared.evidence import REFERENCE
+from stages.shared.evidence import LEAST_TEXTS, REFERENCE
 from stages.shared.schema import Params, Source
 
 TITLE = "Do pretrained word vectors beat an embedding learned on the spot?"
+MOST_LABELS = 20  # that are listed one by one
 MATRICES = {"initial": "nearest before training", "trained": "nearest after training"}
 
 
@@ -39,9 +40,10 @@ def markdown(
     - pictured: variant, matrix, word, label, x, y; the words in the order of their numbers;
     - neighbours: variant, matrix (initial or trained), word, neighbours;
     - moved: variant, word, distance (cosine, from initial to trained), before, after;
+    - classes: variant, class, texts, precision, recall, f1;
     - disagreements: variant, kind, row (of the test split), label, text, and the
-      probabilities of label 1 that `learned` and the variant, `other`, gave;
-    - calibration: variant, repeat, predicted, positive;
+      probabilities of that label that `learned` and the variant, `other`, gave;
+    - calibration: variant, repeat, predicted, right;
     - lengths: variant, words_from, words_to, texts, accuracy.
     """
     tables = {name: table for name, table in tables.items() if len(table)}
@@ -51,10 +53,11 @@ def markdown(
         *(f"**Warning:** {text}" for text in warnings(settings, coverage, data)),
         *results(settings, evaluation, data),
         *(next_steps(settings, evaluation, coverage, data, planning) if planning else []),
+        *classes(settings, data, tables),
         *training(settings),
         *words(settings, tables),
         *mistakes(tables, data["labels"]),
-        *calibration(tables, data["labels"]),
+        *calibration(tables),
         *lengths(tables),
         *origin(settings, coverage, data),
     ]
@@ -81,6 +84,7 @@ def results(settings: Params, evaluation: dict, data: dict) -> list[str]:
         if repeats > 1
         else ", and has no interval."
     )
+    many = len(data["labels"]) > 2
     grouped = (
         f" Texts of one group count together: the test split has {data['test_groups']:,} groups."
         if "test_groups" in data
@@ -94,8 +98,12 @@ def results(settings: Params, evaluation: dict, data: dict) -> list[str]:
         f"{settings.train.samples:,} texts to train on{sure}{grouped}",
         f"A gap is to `{REFERENCE}`. Balanced accuracy is the mean over the labels of the share "
         "labelled right, macro F1 the mean of their F1. ROC AUC is how often a text of one label "
-        "ranks above one of the other. A gap that is significant in accuracy and not in ROC AUC "
-        "may come from the threshold of 0.5 alone.",
+        + (
+            "ranks above one of any other by the probability of that label, mean over the labels."
+            if many
+            else "ranks above one of the other. A gap that is significant in accuracy and not in"
+            " ROC AUC may come from the threshold of 0.5 alone."
+        ),
         picture("comparison", "Test accuracy of each variant and repeat, and the gaps"),
     ]
 
@@ -143,6 +151,32 @@ def difference(gap: float, low: float | None, high: float | None) -> str:
     mean = f"**{gap:+.3f}**" if side(low, high) else f"{gap:+.3f}"
     span = "" if low is None else f" ({low:.3f} to {high:.3f})"
     return (mean + span).replace("-", "\N{MINUS SIGN}")
+
+
+def classes(settings: Params, data: dict, tables: dict[str, pd.DataFrame]) -> list[str]:
+    """Tabulate the F1 of each label and variant, and show what is taken for what."""
+    if "classes" not in tables:
+        return []
+    f1 = tables["classes"].pivot(index="class", columns="variant", values="f1")
+    counts = sorted(
+        zip(data["test"], data["train"], data["labels"], strict=True),
+        key=lambda row: -row[0] if len(data["labels"]) > 2 else 0,
+    )
+    rows = [
+        {"label": plain(label), "texts to train on": f"{train:,}", "to test on": f"{test:,}"}
+        | {f"`{name}`": f"{f1.loc[label, name]:.3f}" for name in settings.variants}
+        for test, train, label in counts[:MOST_LABELS]
+    ]
+    said = "F1 of each label, mean over the draws."
+    if len(counts) > MOST_LABELS:
+        said = (
+            f"F1 of the {MOST_LABELS} labels of the most test texts, mean over the draws. All"
+            f" {len(counts)} are in `data/report/classes.csv`."
+        )
+    if few := sum(test < LEAST_TEXTS for test, *_ in counts):
+        have = "labels have" if few > 1 else "label has"
+        said += f" {few} {have} fewer than {LEAST_TEXTS} test texts: there an F1 says little."
+    return ["## Label by label", said, table(rows), picture("confusion", "What is taken for what")]
 
 
 def training(settings: Params) -> list[str]:
@@ -194,7 +228,8 @@ def words(settings: Params, tables: dict[str, pd.DataFrame]) -> list[str]:
     return [
         "## What the vectors did",
         "All of this is of repeat 0. The words shown tell the labels apart most surely, by all "
-        "labels of the train split, not only those of a draw.",
+        "labels of the train split, not only those of a draw. Of many labels, they are those of"
+        " the eight most frequent.",
         *blocks,
     ]
 
@@ -219,29 +254,29 @@ def mistakes(tables: dict[str, pd.DataFrame], labels: list[str]) -> list[str]:
     for kind, group in tables["disagreements"].groupby("kind", sort=False):
         blocks.append(f"### {plain(kind[:1].upper() + kind[1:])} ({len(group)})")
         blocks += [
-            f"> **{plain(labels[row.label])}**, text {row.row}; probability of "
-            f"{plain(labels[1])}: `{REFERENCE}` {row.learned:.2f}, `{row.variant}` {row.other:.2f}"
+            f"> **{plain(labels[row.label])}**, text {row.row}; probability of this: "
+            f"`{REFERENCE}` {row.learned:.2f}, `{row.variant}` {row.other:.2f}"
             "\n>\n"
             f"> “{plain(row.text)}”"
             for row in group.itertuples()
         ]
     return [
         "## Errors to read",
-        "The end of each text, and the probability that each variant gave it, mean over draws.",
+        "The end of each text, its label, and what probability each variant gave to that, mean over"
+        " draws.",
         *blocks,
     ]
 
 
-def calibration(tables: dict[str, pd.DataFrame], labels: list[str]) -> list[str]:
+def calibration(tables: dict[str, pd.DataFrame]) -> list[str]:
     """Show how far to trust a probability."""
     if "calibration" not in tables:
         return []
-    positive = plain(labels[1])
     return [
         "## Can the probabilities be believed?",
-        f"On the diagonal they can: of the texts given 0.8, eight in ten are {positive}. Each "
-        "variant has a line for each repeat.",
-        picture("calibration", f"Share of {positive} by predicted probability"),
+        "On the diagonal they can: of the texts whose label has a probability of 0.8, eight in ten"
+        " are labelled right. Each variant has a line for each repeat.",
+        picture("calibration", "Share of texts labelled right by predicted probability"),
     ]
 
 
@@ -332,15 +367,18 @@ def parameters(settings: Params) -> str:
 
 def split_in_words(split: str, data: dict) -> str:
     """Say how many texts a split has, and how many of each label."""
-    counts = zip(data["labels"], data[split], strict=True)
-    of_each = ", ".join(f"{count:,} {plain(label)}" for label, count in counts)
-    return f"{sum(data[split]):,} texts in the {split} split ({of_each})"
+    counts = [*zip(data["labels"], data[split], strict=True)]
+    parts = [f"{count:,} {plain(label)}" for label, count in counts[:MOST_LABELS]]
+    if len(counts) > MOST_LABELS:
+        parts.append(f"and {len(counts) - MOST_LABELS} more labels")
+    return f"{sum(data[split]):,} texts in the {split} split ({', '.join(parts)})"
 
 
 def split_sizes(split: str, data: dict) -> list[tuple[str, int]]:
-    """List how many texts a split has, and how many of each label."""
+    """List how many texts a split has, and, of two labels, how many of each."""
     counts = zip(data["labels"], data[split], strict=True)
+    of_each = [(f"of these, labelled {plain(label)}", count) for label, count in counts]
     return [
         (f"texts of the {split} split", sum(data[split])),
-        *((f"of these, labelled {plain(label)}", count) for label, count in counts),
+        *(of_each if len(of_each) == 2 else []),
     ]

@@ -20,11 +20,13 @@ Character = Annotated[str, Field(min_length=1, max_length=1)]
 Rate = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False, strict=False)]
 Share = Annotated[float, Field(ge=0, lt=1, strict=False)]
 # Where a source is published, and the SHA-256 of what lies there.
+ACLIMDB = (
+    "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz",
+    "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe",
+)
 OFFICIAL = {
-    "aclimdb": (
-        "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz",
-        "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe",
-    ),
+    "aclimdb": ACLIMDB,
+    "aclimdb-stars": ACLIMDB,
     "keras-imdb": (
         "https://storage.googleapis.com/tensorflow/tf-keras-datasets/imdb.npz",
         "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f",
@@ -99,8 +101,11 @@ class Source(Section):
 
 
 class TextSource(Source):
-    source: Literal["imdb-package", "aclimdb", "keras-imdb", "table", "folder"] = Field(
-        description="where the labelled texts come from"
+    source: Literal["imdb-package", "aclimdb", "aclimdb-stars", "keras-imdb", "table", "folder"] = (
+        Field(
+            description="where the labelled texts come from; `aclimdb-stars`: aclimdb by its eight"
+            " ratings"
+        )
     )
     text: str = Field(description="of a table: the column of the text")
     label: str = Field(description="of a table: the column of the label")
@@ -119,11 +124,11 @@ class TextSource(Source):
     )
     encoding: str | None = Field(description="of the file, such as cp1252")
     positive: str | bool | Annotated[float, Field(ge=-MOST, le=MOST)] | None = Field(
-        description="the label that becomes 1; null: the larger of the two"
+        description="of two labels, the one that becomes 1; null: the larger"
     )
     duplicates: Literal["keep", "drop"] = Field(
         description="of texts that are equal but for case and white space: `keep` all, or `drop`"
-        " all but one, and all of a text that has two labels"
+        " all but one, and all of a text that has several labels"
     )
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
         description="share of the texts that is held out to test on"

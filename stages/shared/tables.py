@@ -1,6 +1,7 @@
 """The tables between `evaluate` and `report`: CSV that holds any text, and gives it back.
 
-Each is described where it is made, in `stages.evaluate`. A column of TEXT is never read as numbers
+Each is described where it is made, in `stages.evaluate`. `confusion`, which has all labels, is
+there for the reader alone. A column of TEXT is never read as numbers
 or as missing, whatever words it holds.
 """
 
@@ -11,12 +12,25 @@ import pandas as pd
 from stages.shared.artifacts import REPORT_TABLES
 from stages.shared.files import reading, whole
 
-TEXT = ("variant", "matrix", "word", "neighbours", "before", "after", "kind", "text")
+TEXT = (
+    "variant",
+    "matrix",
+    "word",
+    "neighbours",
+    "before",
+    "after",
+    "kind",
+    "text",
+    "class",
+    "actual",
+    "predicted",
+)
 COLUMNS = {
     "pictured": ["variant", "matrix", "word", "label", "x", "y"],
     "neighbours": ["variant", "matrix", "word", "neighbours"],
     "moved": ["variant", "word", "distance", "before", "after"],
-    "calibration": ["variant", "repeat", "predicted", "positive"],
+    "classes": ["variant", "class", "texts", "precision", "recall", "f1"],
+    "calibration": ["variant", "repeat", "predicted", "right"],
     "lengths": ["variant", "words_from", "words_to", "texts", "accuracy"],
     "disagreements": ["variant", "kind", "row", "label", "learned", "other", "text"],
 }

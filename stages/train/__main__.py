@@ -73,6 +73,8 @@ def read(settings: Params, name: str) -> Variant:
         matrix = np.load(artifacts.embedding(own.vectors))
     n_validation = validation_samples(len(labels), train.samples, train.validation_samples)
     texts = Texts(sequences, labels, n_validation)
+    if (n_lacking := texts.n_labels - train.samples) > 0:
+        print(f"each draw lacks {n_lacking} of the {texts.n_labels} labels")
     if settings.embed[own.vectors].texts:
         from stages.train.linear import Linear
 

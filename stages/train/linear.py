@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from scipy.special import logsumexp
 
 from stages.shared.draws import generator_for
 from stages.shared.history import MEASURES
@@ -60,26 +61,39 @@ class Linear:
     def fit(self, rows: np.ndarray, value: float) -> Weights:
         """Fit to the texts of some rows: coefficients (n_ids,) and intercept (1,), float32.
 
-        If all have one label, what is left is its share, with half a text added to each label.
+        Of more than two labels (n_ids, n_labels) and (n_labels,), a softmax regression. A label
+        that the rows lack counts as half a text. If they have one label only, it counts as half a
+        text more, and the words as nothing.
         """
-        n_positive, n_rows = int(self.labels[rows].sum()), len(rows)
-        if n_positive in (0, n_rows):
-            odds = (n_positive + 0.5) / (n_rows - n_positive + 0.5)
-            return [np.zeros(self.table.shape[1], np.float32), np.float32([np.log(odds)])]
-        from sklearn.linear_model import LogisticRegression
-        from threadpoolctl import threadpool_limits
+        n_labels, n_ids = self.texts.n_labels, self.table.shape[1]
+        counts = np.bincount(self.labels[rows], minlength=n_labels)
+        present = counts.nonzero()[0]
+        coefficients, intercept = np.zeros((n_ids, n_labels)), np.log(counts + 0.5)
+        if len(present) > 1:
+            from sklearn.linear_model import LogisticRegression
+            from threadpoolctl import threadpool_limits
 
-        with threadpool_limits(1):
-            regression = LogisticRegression(C=value, max_iter=MOST_ITERATIONS)
-            regression.fit(self.table[rows], self.labels[rows])
-        return [np.float32(regression.coef_[0]), np.float32(regression.intercept_)]
+            with threadpool_limits(1):
+                fitted = LogisticRegression(C=value, max_iter=MOST_ITERATIONS)
+                fitted.fit(self.table[rows], self.labels[rows])
+            if n_labels == 2:
+                return [np.float32(fitted.coef_[0]), np.float32(fitted.intercept_)]
+            own, of_own = fitted.coef_, fitted.intercept_
+            if len(present) == 2:  # scikit-learn gives the second less the first
+                own, of_own = np.concatenate([-own, own]) / 2, np.append(-of_own, of_own) / 2
+            coefficients[:, present] = own.T
+            intercept[present] = of_own + np.log(len(rows)) - logsumexp(of_own)
+        elif n_labels == 2:
+            coefficients, intercept = coefficients[:, 0], np.diff(intercept)
+        return [np.float32(coefficients), np.float32(intercept)]
 
     def measures(self, weights: Weights, rows: np.ndarray) -> Measures:
         """Score rows: log loss and accuracy; NaN without any."""
         if not len(rows):
             return np.nan, np.nan
-        probability = regression.score(weights, self.table[rows])
-        is_positive = self.labels[rows] == 1
-        right = np.where(is_positive, probability, 1 - probability)
+        probability, labels = regression.score(weights, self.table[rows]), self.labels[rows]
+        if probability.ndim == 1:
+            probability = np.stack([1 - probability, probability], axis=1)
+        right = probability[np.arange(len(rows)), labels]
         loss = -np.log(np.clip(right, LEAST, 1)).mean()
-        return float(loss), float(((probability > 0.5) == is_positive).mean())
+        return float(loss), float((probability.argmax(axis=1) == labels).mean())

@@ -111,9 +111,14 @@ class Loop:
     def score(self, features, layers, batch):
         """Sums over the batch: loss, number of correct predictions."""
         probability = self.head.stateless_call(layers, [], features)[0]
-        loss = keras.losses.binary_crossentropy(batch["labels"][:, None], probability)
-        correct = tf.cast(tf.equal(probability[:, 0] > 0.5, batch["labels"] > 0.5), tf.float32)
-        return tf.linalg.matvec([loss, correct], batch["weight"])
+        if probability.shape[1] == 1:
+            loss = keras.losses.binary_crossentropy(batch["labels"][:, None], probability)
+            correct = tf.equal(probability[:, 0] > 0.5, batch["labels"] > 0.5)
+        else:
+            labels = tf.cast(batch["labels"], tf.int32)
+            loss = keras.losses.sparse_categorical_crossentropy(labels, probability)
+            correct = tf.equal(tf.argmax(probability, axis=1, output_type=tf.int32), labels)
+        return tf.linalg.matvec([loss, tf.cast(correct, tf.float32)], batch["weight"])
 
     def train_batch(self, i, batch, matrices, last, counters, layers, slots, sums):
         """`matrices`: the embedding matrix, its accumulators; `last`: the batch that held a row."""
@@ -195,11 +200,11 @@ class Loop:
     ) -> Iterator[tuple[dict[str, float], Callable[[], Weights]]]:
         """Train one epoch per order, from `initial` weights and a fresh optimizer.
 
-        x (n, maxlen) int32, y (n,) 0 or 1; each of `orders` is a permutation (n,) int of the rows.
-        `drop` leaves out words, anew in each epoch; `rates` are the learning rates of the epochs,
-        else always the same. After each epoch it yields the row of its history (loss, accuracy,
-        val_loss, val_accuracy, the latter two NaN without validation texts), and a function that
-        gives the weights that it has then.
+        x (n, maxlen) int32, y (n,) numbers of labels; each of `orders` is a permutation (n,) int of
+        the rows. `drop` leaves out words, anew in each epoch; `rates` are the learning rates of the
+        epochs, else always the same. After each epoch it yields the row of its history (loss,
+        accuracy, val_loss, val_accuracy, the latter two NaN without validation texts), and a
+        function that gives the weights that it has then.
         """
         num_words = self.embedding.input_dim
         texts, held_out = (prepare(part, num_words, self.averaged) for part in (x, x_val))

@@ -1,7 +1,8 @@
-"""The network every variant trains: embedding, head, optional dense layer, sigmoid.
+"""The network every variant trains: embedding, head, optional dense layer, sigmoid or softmax.
 
-In: parameters of `model`, the size of the embedding matrix and `maxlen`. Out: a `keras.Model` from
-token ids (n, maxlen) int32 to probabilities (n, 1) float32; its weights are set by the caller.
+In: parameters of `model`, the size of the embedding matrix, `maxlen` and the number of labels. Out:
+a `keras.Model` from token ids (n, maxlen) int32 to probabilities (n, n_units) float32, where two
+labels take one unit; its weights are set by the caller.
 """
 
 from functools import partial
@@ -118,9 +119,17 @@ class ConvByProduct(layers.Conv1D):
 
 
 def build_model(
-    head: str, num_words: int, dim: int, maxlen: int, hidden_units: int, trainable: bool
+    head: str,
+    num_words: int,
+    dim: int,
+    maxlen: int,
+    hidden_units: int,
+    trainable: bool,
+    n_labels: int = 2,
 ) -> keras.Model:
     """Token ids (n, maxlen) int32, 0 is padding -> probability of label 1, (n, 1) float32.
+
+    Of more than two labels it is the probability of each, (n, n_labels).
 
     Raises InputError for `conv` on sequences shorter than its filters.
     """
@@ -143,7 +152,8 @@ def build_model(
     if hidden_units:
         features = Dense(hidden_units, unit, activation="relu", name="hidden")(features)
         unit = 1
-    probability = Dense(1, unit, activation="sigmoid", name="probability")(features)
+    n_units, activation = (1, "sigmoid") if n_labels == 2 else (n_labels, "softmax")
+    probability = Dense(n_units, unit, activation=activation, name="probability")(features)
     return keras.Model(tokens, probability, name="classifier")
 
 

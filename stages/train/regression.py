@@ -2,7 +2,8 @@
 
 Salton and Buckley, "Term-weighting approaches in automatic text retrieval", Information Processing
 and Management 24 (1988), 513-523. The weights are an HDF5 file: `idf` (n_ids,), `coefficients`
-(n_ids,) and `intercept` (1,), float32.
+(n_ids,) and `intercept` (1,), float32; of more than two labels `coefficients` (n_ids, n_labels) and
+`intercept` (n_labels,).
 """
 
 from pathlib import Path
@@ -21,9 +22,18 @@ Weights = list[np.ndarray]
 
 
 def score(weights: Weights, table: csr_array) -> np.ndarray:
-    """Give the probability of label 1 of each row of a table in TF-IDF, (n,) float64."""
+    """Give the probability of label 1 of each row of a table in TF-IDF, (n,) float64.
+
+    Of more than two labels: the probability of each, (n, n_labels).
+    """
     coefficients, intercept = weights
-    return expit(table @ np.float64(coefficients) + np.float64(intercept))
+    logits = table @ np.float64(coefficients) + np.float64(intercept)
+    if coefficients.ndim == 1:
+        return expit(logits)
+    # exp(x) is expit(x) / expit(-x); NumPy's own depends on the processor in its last bit.
+    below = logits - logits.max(axis=1, keepdims=True)
+    powers = expit(below) / expit(-below)
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def is_linear(path: Path) -> bool:
@@ -33,7 +43,7 @@ def is_linear(path: Path) -> bool:
 
 
 def predict(path: Path, sequences: np.ndarray) -> np.ndarray:
-    """Score sequences (n_texts, maxlen) int32 with saved weights: (n_texts,) float32."""
+    """Score sequences (n_texts, maxlen) int32 with saved weights, as `score`, but float32."""
     with reading(path), h5py.File(path) as file:
         idf, *weights = (file[name][:] for name in STORED)
     return np.float32(score(weights, weighed(sequences, idf)))

@@ -18,7 +18,7 @@ from stages.train.network import build_model
 from stages.train.texts import Texts
 from stages.train.tuning import Measures, Part, Tried
 
-MOST_LOSS = 10 * math.log(2)  # nats a text after the last epoch; guessing gives log 2
+MOST_LOSS = 10  # times that of guessing, log n_labels nats a text, after the last epoch
 
 
 def learning_rates(rate: float, schedule: str, epochs: int) -> Iterator[float]:
@@ -27,9 +27,9 @@ def learning_rates(rate: float, schedule: str, epochs: int) -> Iterator[float]:
         yield rate * (1 - epoch / epochs) if schedule == "linear" else rate
 
 
-def has_diverged(loss: float, is_last: bool) -> bool:
+def has_diverged(loss: float, is_last: bool, n_labels: int = 2) -> bool:
     """Tell by the loss of an epoch whether training has diverged."""
-    return not math.isfinite(loss) or (is_last and loss > MOST_LOSS)
+    return not math.isfinite(loss) or (is_last and loss > MOST_LOSS * math.log(n_labels))
 
 
 def diverged(where: str, what: str, learning_rate: float) -> InputError:
@@ -51,7 +51,7 @@ class Network:
         train, head = settings.train, settings.model
         self.model = build_model(
             head.head, *matrix.shape, texts.sequences.shape[1], head.hidden_units,
-            settings.variants[name].trainable,
+            settings.variants[name].trainable, texts.n_labels,
         )  # fmt: skip
         self.model.summary()
         self.loop = Loop(self.model, train.optimizer, train.learning_rate, train.batch_size)
@@ -93,7 +93,8 @@ class Network:
 
         def watch(row: dict[str, float]) -> None:
             now = next(epoch)
-            if has_diverged(row["loss"], now == epochs and not tried):
+            is_last = now == epochs and not tried
+            if has_diverged(row["loss"], is_last, self.texts.n_labels):
                 raise diverged(f"{place}, epoch {now}", f"training loss {row['loss']:.4g}", rate)
             on_epoch(row)
 

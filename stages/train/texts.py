@@ -12,8 +12,13 @@ class Texts(NamedTuple):
     """The train split, and how many of its texts are left to validate on."""
 
     sequences: np.ndarray  # (n_texts, maxlen) int32
-    labels: np.ndarray  # (n_texts,) int8
+    labels: np.ndarray  # (n_texts,) int
     n_validation: int
+
+    @property
+    def n_labels(self) -> int:
+        """How many labels there are: each has a text in the train split."""
+        return int(self.labels.max()) + 1
 
     def draw(self, settings: Params, repeat: int) -> tuple[np.ndarray, np.ndarray]:
         """Draw the rows that every variant trains and validates on in a repeat: both (n,) int."""
