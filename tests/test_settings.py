@@ -15,7 +15,7 @@ from dvc.utils.hydra import apply_overrides
 from sklearn import metrics
 
 from experiments import points
-from stages.shared import artifacts, params
+from stages.shared import artifacts, params, tables
 from tests.conftest import PROJECT, edit_params
 
 STARTS = {
@@ -182,7 +182,7 @@ def test_three_labels_go_by_their_names_from_the_table_to_the_report(
     predicted = pd.read_parquet(artifacts.PREDICTIONS)
     assert {*found} == {*params.load().variants, "gap", "best", "majority"}
     for name, of in predicted.groupby("variant", observed=True):
-        scores, tables = [], []
+        scores, counts = [], []
         for _, repeat in of.groupby("repeat"):
             truth, shares = repeat["label"], np.stack(repeat["probability"])
             assert shares.shape == (60, 3)
@@ -199,16 +199,18 @@ def test_three_labels_go_by_their_names_from_the_table_to_the_report(
                     ]),
                 }
             )  # fmt: skip
-            tables.append(metrics.confusion_matrix(truth, said))
+            counts.append(metrics.confusion_matrix(truth, said))
         for metric, value in pd.DataFrame(scores).mean().items():
             assert found[name][metric] == pytest.approx(value, abs=6e-5), metric
         own = confusion[confusion["variant"] == name]
-        assert own["texts"].tolist() == np.mean(tables, axis=0).ravel().tolist()
+        assert own["texts"].tolist() == np.mean(counts, axis=0).ravel().tolist()
         assert own["actual"].tolist() == np.repeat(by_name, 3).tolist()
         own = classes[classes["variant"] == name]
         assert own["class"].tolist() == by_name
-        recall = np.mean([np.diag(of) / of.sum(axis=1) for of in tables], axis=0)
+        recall = np.mean([np.diag(of) / of.sum(axis=1) for of in counts], axis=0)
         assert own["recall"].tolist() == pytest.approx(recall.tolist(), abs=6e-5)
     assert found["majority"] + 0.1 < found["learned"]["accuracy"] < 0.95
+    calibration = tables.read()["calibration"]
+    assert calibration.dtypes.drop("variant").map(pd.api.types.is_numeric_dtype).all()
     page = artifacts.REPORT.read_text("utf-8")
     assert all(text in page for text in (r"| to pay |", r"\<b>lost\</b>", r"back\|up"))

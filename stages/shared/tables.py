@@ -12,19 +12,7 @@ import pandas as pd
 from stages.shared.artifacts import REPORT_TABLES
 from stages.shared.files import reading, whole
 
-TEXT = (
-    "variant",
-    "matrix",
-    "word",
-    "neighbours",
-    "before",
-    "after",
-    "kind",
-    "text",
-    "class",
-    "actual",
-    "predicted",
-)
+TEXT = ("variant", "matrix", "word", "neighbours", "before", "after", "kind", "text", "class")
 COLUMNS = {
     "pictured": ["variant", "matrix", "word", "label", "x", "y"],
     "neighbours": ["variant", "matrix", "word", "neighbours"],
