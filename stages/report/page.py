@@ -22,7 +22,7 @@ from stages.shared.evidence import LEAST_TEXTS, REFERENCE
 from stages.shared.schema import Params, Source
 
 TITLE = "Do pretrained word vectors beat an embedding learned on the spot?"
-MOST_LABELS = 20  # that are listed one by one
+MOST_LABELS, MOST_IN_A_LINE = 20, 8  # that are listed one by one
 MATRICES = {"initial": "nearest before training", "trained": "nearest after training"}
 
 
@@ -366,12 +366,12 @@ def parameters(settings: Params) -> str:
 
 
 def split_in_words(split: str, data: dict) -> str:
-    """Say how many texts a split has, and how many of each label."""
+    """Say how many texts a split has, and how many of each label, or how many labels."""
     counts = [*zip(data["labels"], data[split], strict=True)]
-    parts = [f"{count:,} {plain(label)}" for label, count in counts[:MOST_LABELS]]
-    if len(counts) > MOST_LABELS:
-        parts.append(f"and {len(counts) - MOST_LABELS} more labels")
-    return f"{sum(data[split]):,} texts in the {split} split ({', '.join(parts)})"
+    of_each = ", ".join(f"{count:,} {plain(label)}" for label, count in counts)
+    if len(counts) > MOST_IN_A_LINE:
+        of_each = f"{len(counts)} labels"
+    return f"{sum(data[split]):,} texts in the {split} split ({of_each})"
 
 
 def split_sizes(split: str, data: dict) -> list[tuple[str, int]]:
