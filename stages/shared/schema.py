@@ -150,6 +150,15 @@ class Download(Section):
 
 
 class Tokenize(Section):
+    method: Literal["keras", "unicode"] = Field(
+        description="what a word is. `keras`: what stands between blanks and marks, as Keras'"
+        " Tokenizer has it; `unicode`: by Unicode's word boundaries and dictionaries, for any"
+        " language"
+    )
+    lowercase: Literal[True, False, "turkish"] = Field(
+        description="whether texts are lower-cased; `turkish`: likewise, but `I` becomes `ı`, and"
+        " `İ` becomes `i`"
+    )
     num_words: Annotated[int, Field(ge=2, le=MOST)] = Field(
         description="the `num_words - 1` most frequent words of the train split are kept"
     )
