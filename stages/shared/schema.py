@@ -186,7 +186,12 @@ class Start(Section):
         description="so many columns are fitted to the text of the train split, labels unseen;"
         " with `vectors`, beside them",
     )
-
+    match: Literal["exact", "folded"] = Field(
+        "exact",
+        description="with `vectors`: how a word is looked up there. `exact`: letter for letter;"
+        " `folded`: a word that is not there, as its lower case, as letters of another width or"
+        " form, with another apostrophe, or as the parts of a contraction",
+    )
     shuffled: bool = Field(
         False,
         description="with `vectors`: gives the words each other's vectors, a control that has their"
@@ -197,6 +202,11 @@ class Start(Section):
         description="a vector for each text instead of each word: `tf-idf`, of which a logistic"
         " regression is trained",
     )
+
+    @property
+    def lookup(self) -> str | None:
+        """Name the file in which words are looked up, and how, if not exactly."""
+        return f"{self.vectors} ({self.match})" if self.match != "exact" else self.vectors
 
     @property
     def is_drawn(self) -> bool:
