@@ -62,6 +62,7 @@ def tidied(segmented: pa.Array) -> list[bytes]:
         ("이 영화는 정말 좋아요.", "이 영화는 정말 좋아요"),
         ('צה"ל ושלום', 'צה"ל ושלום'),
         ("ΟΔΟΣ ΣΟΦΟΣ", "οδο\u03c2 σοφο\u03c2"),  # an s at the end has a form of its own
+        ("\u0301 a \u00ad b \u200c\u200d \ufffd\0 \u0e34", "a b"),  # marks and what is not seen
         ("I ❤️ it 😀😀 🇩🇪 1️⃣ #️⃣ ½ ★ → █", "i ❤️ it 😀 😀 🇩🇪 1️⃣ #️⃣ ½"),
     ],
 )
@@ -80,15 +81,18 @@ def test_words_are_those_that_a_reader_sees(text, expected):
 def test_turkish_has_an_i_with_a_dot_and_one_without(lowercase, expected):
     [found] = words("I İSTANBUL IŞIK DİYARBAKIR I\u0307", lowercase=lowercase)
     assert found == expected.split(" ")
+    with_a_mark = {"turkish": "i\u0327", False: "İ\u0327"}.get(lowercase, "i\u0327\u0307")
+    assert words("I\u0327\u0307", lowercase=lowercase) == [[with_a_mark]]
     assert words("FILM", lowercase=lowercase) == [[{"turkish": "fılm", False: "FILM"}.get(
         lowercase, "film")]]  # fmt: skip
 
 
 @pytest.mark.parametrize("lowercase", [True, False, "turkish"])
 def test_keras_rule_has_the_same_cases(lowercase):
-    expected = {True: "film", False: "FILM", "turkish": "fılm"}[lowercase]
+    expected = {True: "film i\u0307", False: "FILM I\u0307", "turkish": "fılm i"}[lowercase]
     chosen = chosen_settings(method="keras", lowercase=lowercase)
-    assert fit(lambda: iter([pa.array(["FILM!"])]), chosen).words.to_pylist() == [expected]
+    found = fit(lambda: iter([pa.array(["FILM!", "I\u0307"])]), chosen).words.to_pylist()
+    assert found == expected.split(" ")
 
 
 @settings(max_examples=500, deadline=None)
