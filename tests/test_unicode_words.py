@@ -117,6 +117,10 @@ def test_a_text_has_the_same_words_alone_and_among_others(texts, lowercase):
     assert together == [words(text, lowercase=lowercase)[0] for text in texts]
 
 
+def test_more_words_than_are_held_at_a_time_are_as_many():
+    assert [len(found) for found in words("é b " * 50_000, "é", "")] == [100_000, 1, 0]
+
+
 @settings(max_examples=300, deadline=None)
 @given(any_texts, ascii_texts, lowercases)
 def test_what_stands_behind_a_blank_changes_no_word(one, other, lowercase):
@@ -166,6 +170,14 @@ def test_the_last_words_are_kept_however_many_bytes_they_have(word):
     [block] = encode([pa.array([text, word, ""])], vocabulary, chosen_settings())
     assert block.ids.tolist() == [[1, 1, 1, 2], [0, 0, 0, 1], [0, 0, 0, 0]]
     assert block.lengths.tolist() == [403, 1, 0]
+
+
+@pytest.mark.parametrize("word", ["ab", "éb", "ёb"])
+def test_half_a_word_at_the_end_that_is_read_first_is_no_word(word):
+    vocabulary = fit(lambda: iter([pa.array([f"b b {word}"])]), chosen_settings())
+    texts = pa.array([f"{word} b b b{' u' * n}" for n in range(40)])
+    [block] = encode([texts], vocabulary, chosen_settings())
+    assert block.ids.tolist() == [[2, 1, 1, 1]] * 40
 
 
 def test_no_word_is_cut_again_by_the_rule_of_keras():
