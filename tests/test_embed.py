@@ -110,13 +110,17 @@ def test_folded_words_are_found_by_their_letters_whatever_their_form():
 
 def test_a_contraction_has_the_mean_of_its_parts_if_both_have_a_vector():
     words = ["don't", "can’t", "it's", "film's", "i'm", "'s", "rock'n'roll", "won't", "they're"]
-    vector_words = pa.array(["do", "n't", "ca", "it", "'s", "i", "won't", "THEY", "'re"])
+    words.append("we’re")
+    vector_words = pa.array(
+        ["do", "n't", "ca", "it", "'s", "i", "won't", "THEY", "'re", "we", "we're"]
+    )
     rows = find(pa.array(words), vector_words, "folded")
     assert rows.tolist() == [
         [0, 1], [2, 1], [3, 4], [-1, -1], [-1, -1], [4, 4], [-1, -1], [6, 6], [7, 8],
+        [10, 10],
     ]  # fmt: skip
     assert (find(pa.array(words), vector_words, "exact")[[0, 1, 2, 8]] == -1).all()
-    vectors = np.arange(18, dtype=np.float32).reshape(9, 2)
+    vectors = np.arange(22, dtype=np.float32).reshape(11, 2)
     matrix = look_up(rows, vectors, num_words=10, n_ids=11)
     assert matrix.tolist() == [
         [0, 0], [1, 2], [3, 4], [7, 8], [0, 0], [0, 0], [8, 9], [0, 0], [12, 13], [15, 16], [0, 0]

@@ -4,22 +4,28 @@ The words that must come out are written by hand, by the rules of Unicode Standa
 scripts without blanks, by what a reader of the language takes for its words.
 """
 
+import json
+import shutil
 import subprocess
 import sys
 import time
 import unicodedata
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from icu4py import icu_version
 
+from stages.shared import artifacts
 from stages.shared.schema import Tokenize
-from stages.tokenize.__main__ import share_without_blanks
+from stages.tokenize.__main__ import main, share_without_blanks
 from stages.tokenize.encoding import encode, fit
 from stages.tokenize.unicode_words import by_icu, segment
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, edit_params
 
 CHINESE = PROJECT.parent / "shared/data/languages/zh.parquet"
 PIECES = [
@@ -215,6 +221,42 @@ def test_without_icu_one_line_says_so_and_keras_goes_on(tmp_path):
         )  # fmt: skip
         assert said in done.stderr
         assert bool(done.returncode) == bool(said)
+
+
+@pytest.fixture
+def tokenize(tmp_path, monkeypatch, capsys):
+    """Runs the stage on texts by a method; returns the files of a split and what was printed."""
+    shutil.copy(PROJECT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["tokenize"])
+
+    def tokenize(method: str, *texts: str):
+        edit_params(tmp_path, tokenize__method=method)
+        columns = {"split": ["train", "test"], "label": pa.array([0, 1], pa.int8())}
+        artifacts.TEXTS.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.table(columns | {"text": texts}), artifacts.TEXTS)
+        main()
+        lengths = [np.load(artifacts.split(name) / "lengths.npy") for name in ("train", "test")]
+        return np.concatenate(lengths), capsys.readouterr().out
+
+    return tokenize
+
+
+def test_the_stage_names_the_method_that_a_text_needs_and_what_found_the_words(tokenize):
+    lengths, out = tokenize("keras", "今天天气很好。 ok", "不错")
+    assert lengths.tolist() == [2, 1]
+    assert lengths.dtype == np.int32
+    [warning] = [line for line in out.splitlines() if line.startswith("warning: ")]
+    assert "75 % of the train split's letters" in warning
+    assert "tokenize.method: unicode" in warning
+    assert not artifacts.TOKENIZED_WITH.exists()
+    lengths, out = tokenize("unicode", "今天天气很好。 ok", "不错")
+    assert lengths.tolist() == [4, 1]
+    assert "warning" not in out
+    assert json.loads(artifacts.TOKENIZED_WITH.read_text())["icu"] == icu_version
+    _, out = tokenize("keras", "plain words 好", "words")
+    assert "warning" not in out
+    assert not artifacts.TOKENIZED_WITH.exists()
 
 
 @pytest.mark.skipif(not CHINESE.exists(), reason=f"{CHINESE} is not there")
