@@ -109,15 +109,15 @@ def test_folded_words_are_found_by_their_letters_whatever_their_form():
 
 
 def test_a_contraction_has_the_mean_of_its_parts_if_both_have_a_vector():
-    words = ["don't", "can’t", "it's", "film's", "i'm", "'s", "rock'n'roll", "won't", "they're"]
-    words.append("we’re")
+    words = [
+        "don't", "can’t", "it's", "film's", "i'm", "'s", "rock'n'roll", "won't", "they're", "we’re"
+    ]  # fmt: skip
     vector_words = pa.array(
         ["do", "n't", "ca", "it", "'s", "i", "won't", "THEY", "'re", "we", "we're"]
     )
     rows = find(pa.array(words), vector_words, "folded")
     assert rows.tolist() == [
-        [0, 1], [2, 1], [3, 4], [-1, -1], [-1, -1], [4, 4], [-1, -1], [6, 6], [7, 8],
-        [10, 10],
+        [0, 1], [2, 1], [3, 4], [-1, -1], [-1, -1], [4, 4], [-1, -1], [6, 6], [7, 8], [10, 10],
     ]  # fmt: skip
     assert (find(pa.array(words), vector_words, "exact")[[0, 1, 2, 8]] == -1).all()
     vectors = np.arange(22, dtype=np.float32).reshape(11, 2)
