@@ -197,6 +197,7 @@ def test_no_word_is_cut_again_by_the_rule_of_keras():
     [
         ("今天天气很好 ok", 6 / 8),
         ("ภาษาไทย", 1),
+        ("ที่นี่ ab", 6 / 8),
         ("plain words", 0),
         ("мир hàng 한국", 0),
         ("!", 0),
