@@ -70,7 +70,7 @@ def prepare(folder: Path) -> None:
     vocabulary = count_words(table["text"].filter(is_train).chunks)["word"]
     for maxlen in sorted({row[2] for row in EPOCHS.values()}):
         blocks = pad_texts(table["text"].chunks, vocabulary, NUM_WORDS, maxlen)
-        tokens = np.concatenate(list(blocks))
+        tokens = np.concatenate([block.ids for block in blocks])
         np.save(folder / f"tokens_{maxlen}.npy", tokens)
     labels = table["label"].to_numpy()
     np.save(folder / "labels.npy", labels)
@@ -101,7 +101,8 @@ def tokenize(side: str, folder: Path) -> float:
 
         def work():
             words = count_words(train.chunks)["word"]
-            return np.concatenate(list(pad_texts(table["text"].chunks, words, NUM_WORDS, 100)))
+            blocks = pad_texts(table["text"].chunks, words, NUM_WORDS, 100)
+            return np.concatenate([block.ids for block in blocks])
     else:
         from benchmarks import article
 

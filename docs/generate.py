@@ -52,7 +52,7 @@ def values_of(kind: Any, metadata: list) -> str:
     if get_origin(kind) in (Union, UnionType):
         return " or ".join(dict.fromkeys(values_of(part, metadata) for part in get_args(kind)))
     if get_origin(kind) is Literal:
-        return ", ".join(f"`{value}`" if value else '`""`' for value in get_args(kind))
+        return ", ".join(f"`{default(value)}`" for value in get_args(kind))
     if get_origin(kind) is list:
         return f"list of {values_of(get_args(kind)[0], [])}"
     if isinstance(kind, type) and issubclass(kind, Section):
@@ -81,9 +81,9 @@ def limits(metadata: list) -> str:
 
 
 def default(value: Any) -> str:
-    """Write a default as params.yaml has it."""
+    """Write a value as params.yaml has it."""
     names = {None: "null", True: "true", False: "false"}
-    return names[value] if value is None or isinstance(value, bool) else str(value)
+    return names[value] if value is None or isinstance(value, bool) else str(value) or '""'
 
 
 def page() -> str:

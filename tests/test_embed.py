@@ -11,7 +11,8 @@ import pytest
 from stages.download import land_vectors, vectors
 from stages.embed.__main__ import main
 from stages.embed.coverage import coverage, warnings
-from stages.embed.matrices import find_rows, look_up
+from stages.embed.matching import find
+from stages.embed.matrices import look_up
 from stages.shared import artifacts
 from stages.shared.draws import draw_matrix
 from tests.conftest import CODE, PROJECT, edit_params
@@ -24,11 +25,11 @@ VECTORS = np.arange(12, dtype=np.float32).reshape(4, 3) + 1
 
 @pytest.fixture
 def rows():
-    return find_rows(WORDS, VECTOR_WORDS)
+    return find(WORDS, VECTOR_WORDS, "exact")
 
 
 def test_each_word_is_found_by_its_row_among_the_vectors(rows):
-    assert rows.tolist() == [1, -1, 0, 3, -1]
+    assert rows.tolist() == [[1, 1], [-1, -1], [0, 0], [3, 3], [-1, -1]]
 
 
 def test_row_zero_and_words_without_a_vector_are_zero(rows):
@@ -46,7 +47,7 @@ def test_the_matrix_has_num_words_rows_even_where_the_vocabulary_is_smaller(rows
 
 
 def test_coverage_counts_words_and_tokens_and_names_what_is_missing(rows):
-    assert coverage(WORDS, COUNTS, rows, 4, VECTOR_WORDS) == {
+    assert coverage(WORDS, COUNTS, rows[:, 0], 4) == {
         "words": 5,
         "words_with_vector": 3,
         "words_kept": 3,
@@ -55,10 +56,6 @@ def test_coverage_counts_words_and_tokens_and_names_what_is_missing(rows):
         "tokens": 100,
         "share_of_tokens": 0.75,
         "most_frequent_without_vector": ["it's"],
-        "warnings": [
-            "only 75.0 % of the train split's words have a pretrained vector: are the vectors of"
-            " the text's language?"
-        ],
     }
 
 
@@ -92,11 +89,42 @@ def test_a_drawn_matrix_is_uniform_as_keras_draws_it_and_follows_its_seed():
     ],
 )
 def test_low_coverage_is_said_with_what_shows_why(share, words, said):
-    found = warnings(share, pa.array(words))
+    found = warnings(share, pa.array(words), "exact")
     assert len(found) == len(said)
     for sentence, part in zip(found, said, strict=True):
         assert part in sentence
         assert len(sentence) <= 200
+
+
+def test_folded_vectors_with_capital_letters_are_no_reason_for_what_is_missing():
+    assert len(warnings(0.7, pa.array(["Film", "The"]), "folded")) == 1
+
+
+def test_folded_words_are_found_by_their_letters_whatever_their_form():
+    words = ["the", "Film", "ｆｉｌｍ", "ﬁlm", "FILM", "l’été", "L'E\u0301TE\u0301", "sun", "x"]
+    vector_words = ["Sun", "The", "the", "FILM", "Film", "l'été", "SUN"]
+    rows = find(pa.array(words), pa.array(vector_words), "folded")
+    assert rows[:, 0].tolist() == [2, 4, 3, 3, 3, 5, 5, 0, -1]  # exact first, then the first
+    np.testing.assert_array_equal(rows[:, 0], rows[:, 1])
+
+
+def test_a_contraction_has_the_mean_of_its_parts_if_both_have_a_vector():
+    words = [
+        "don't", "can’t", "it's", "film's", "i'm", "'s", "rock'n'roll", "won't", "they're", "we’re"
+    ]  # fmt: skip
+    vector_words = pa.array(
+        ["do", "n't", "ca", "it", "'s", "i", "won't", "THEY", "'re", "we", "we're"]
+    )
+    rows = find(pa.array(words), vector_words, "folded")
+    assert rows.tolist() == [
+        [0, 1], [2, 1], [3, 4], [-1, -1], [-1, -1], [4, 4], [-1, -1], [6, 6], [7, 8], [10, 10],
+    ]  # fmt: skip
+    assert (find(pa.array(words), vector_words, "exact")[[0, 1, 2, 8]] == -1).all()
+    vectors = np.arange(22, dtype=np.float32).reshape(11, 2)
+    matrix = look_up(rows, vectors, num_words=10, n_ids=11)
+    assert matrix.tolist() == [
+        [0, 0], [1, 2], [3, 4], [7, 8], [0, 0], [0, 0], [8, 9], [0, 0], [12, 13], [15, 16], [0, 0]
+    ]  # fmt: skip
 
 
 @pytest.fixture
@@ -148,6 +176,18 @@ def test_vectors_of_words_that_had_one_are_counted(embed):
     _, found, out = embed({"film": 1}, ["film", "the", "film"], matrix)
     assert found[1] == [1]
     assert "vectors of words that had one before, and are not read: 1" in out
+
+
+def test_coverage_counts_what_each_match_finds(embed, tmp_path):
+    edit_params(tmp_path, embed__folded={"vectors": "glove", "match": "folded"})
+    matrix = np.array([[1], [2], [4]], np.float32)
+    exact, own, _ = embed({"the": 6, "don't": 3, "x": 1}, ["The", "do", "n't"], matrix)
+    folded = json.loads(artifacts.COVERAGE.read_text())["folded"]
+    assert (exact["words_with_vector"], exact["share_of_tokens"]) == (0, 0)
+    assert (folded["words_with_vector"], folded["share_of_tokens"]) == (2, 0.9)
+    assert folded["most_frequent_without_vector"] == ["x"]
+    assert not own.any()
+    assert np.load(artifacts.embedding("folded"))[:4, 0].tolist() == [0, 1, 3, 0]
 
 
 def test_shuffled_vectors_are_the_same_numbers_of_other_words(embed, tmp_path):

@@ -1,6 +1,9 @@
 """mistakes: texts that tell two variants apart, believable probabilities, and text lengths."""
 
+import unicodedata
+
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from stages.evaluate import mistakes
@@ -48,6 +51,29 @@ def test_a_long_text_is_shown_from_the_beginning_of_a_word_to_its_end():
     assert shown.startswith("…word ")
     assert shown.endswith(" end")
     assert len(shown) <= mistakes.MOST_CHARACTERS + 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["今天天气很好，不错！" * 200, "好 " + "今天天气很好" * 200 + " 完", "ก\u0e34\u0e49" * 600],
+)
+def test_a_long_text_without_blanks_is_shown_from_a_character_to_its_end(text):
+    shown = mistakes.ending(text)
+    assert shown[0] == "…"
+    assert text.endswith(shown[1:])
+    assert unicodedata.category(shown[1]).startswith("L")
+    assert mistakes.MOST_CHARACTERS - 2 <= len(shown) <= mistakes.MOST_CHARACTERS + 1
+
+
+def test_a_text_of_nothing_but_marks_is_shown_too():
+    assert mistakes.ending("\u0301" * 1000) == "…" + "\u0301" * 800
+
+
+def test_texts_are_grouped_by_the_lengths_that_tokenize_counted():
+    n_words = np.array([3, 3, 3, 90, 90, 90], np.int32)
+    texts = pa.chunked_array([["没有空格"] * 6])
+    found = mistakes.tables(LABELS, {"learned": LEARNED}, texts, n_words)
+    assert found["lengths"]["learned"]["words_to"].tolist() == [3, 90]
 
 
 def test_a_calibrated_variant_lies_on_the_diagonal_in_each_repeat():

@@ -129,7 +129,7 @@ def test_the_default_parameters_are_valid(project):
         (
             "tokenize",
             None,
-            "tokenize is None, but should have keys below it; known there: num_words,",
+            "tokenize is None, but should have keys below it; known there: method,",
         ),
         (
             "embed.random",
@@ -151,6 +151,10 @@ def test_the_default_parameters_are_valid(project):
         ("download.vectors", {}, "download.vectors has no entry: keep one"),
         ("download.reviews", {}, "older version: download.reviews is download.texts now"),
         ("tokenize.num_bigrams", 10, "but model.head flatten reads words in order"),
+        ("tokenize.method", "icu", "tokenize.method is 'icu', but should be 'keras' or 'unicode'"),
+        ("tokenize.lowercase", "no", "is 'no', but should be True, False or 'turkish'"),
+        ("embed.random", {"dim": 3, "match": "folded"}, "embed.random.match is of vectors"),
+        ("embed.both.match", "fuzzy", "is 'fuzzy', but should be 'exact' or 'folded'"),
         ("train.word_dropout", 1, "train.word_dropout is 1, but should be less than 1"),
         ("train.tune", {"learning_rates": [], "folds": 2}, "train.tune.learning_rates is []"),
         ("train.tune", {"learning_rates": [1], "folds": 201}, "train.tune.folds is 201"),

@@ -489,6 +489,14 @@ def test_long_parts_are_folded(page, folder):
     assert "train.learning_rate" in folded
 
 
+def test_quoted_texts_and_words_run_in_their_own_direction(page, folder):
+    shown = html("title", page(), folder)
+    paragraphs = re.findall(r"<p([^>]*)>(.)", shown)
+    assert {first: attributes for attributes, first in paragraphs}["“"] == ' dir="auto"'
+    assert all(not attributes for attributes, first in paragraphs if first != "“")
+    assert shown.count("<td") == len(re.findall('<td [^>]*dir="auto"', shown)) > 0
+
+
 @pytest.mark.parametrize(
     ("without", "gone"),
     [

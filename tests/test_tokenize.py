@@ -52,7 +52,7 @@ def keras(fitted: list[str], padded: list[str], num_words: int, maxlen: int):
 def ours(fitted, padded, num_words: int, maxlen: int, **batch_bytes: int):
     table = count_words(fitted, **batch_bytes)
     blocks = pad_texts(padded, table["word"], num_words, maxlen, **batch_bytes)
-    array = np.concatenate([np.empty((0, maxlen), np.int32), *blocks])
+    array = np.concatenate([np.empty((0, maxlen), np.int32), *(block.ids for block in blocks)])
     return table["word"].to_pylist(), table["count"].to_pylist(), array
 
 
@@ -108,7 +108,8 @@ def test_known_words_are_found_however_far_from_the_end_they_stand():
     words = pa.array(["one", "two"])
     long = "one two one " + "unknown " * 1_000_000
     (block,) = pad_texts([pa.array([long, "two", long])], words, 3, 4, batch_bytes=1 << 30)
-    assert block.tolist() == [[0, 1, 2, 1], [0, 0, 0, 2], [0, 1, 2, 1]]
+    assert block.ids.tolist() == [[0, 1, 2, 1], [0, 0, 0, 2], [0, 1, 2, 1]]
+    assert block.lengths.tolist() == [1_000_003, 1, 1_000_003]
 
 
 def test_no_texts_give_no_words_and_no_sequences():
@@ -170,18 +171,21 @@ def test_one_review_may_be_100_megabytes():
         {"word": "end", "count": 1},
     ]
     [padded] = pad_texts(texts, counts["word"], num_words=10, maxlen=3)
-    assert padded.tolist() == [[1, 1, 2], [0, 0, 1]]
+    assert padded.ids.tolist() == [[1, 1, 2], [0, 0, 1]]
 
 
 @pytest.mark.parametrize("num_bigrams", [0, 3])
 def test_any_text_is_encoded_by_a_vocabulary_that_was_fitted_on_others(num_bigrams):
-    settings = Tokenize(num_words=4, num_bigrams=num_bigrams, maxlen=4)
+    settings = Tokenize(
+        method="keras", lowercase=True, num_words=4, num_bigrams=num_bigrams, maxlen=4
+    )
     train = [pa.array(["a b a b", "c a b"]), pa.array(["d a b"])]
     vocabulary = fit(lambda: iter(train), settings)
     assert vocabulary.words.to_pylist() == ["a", "b", "c", "d"]
     assert vocabulary.counts.to_pylist() == [4, 4, 1, 1]
     [own] = encode([pa.array(["B a, b!", "x", "c d b a"])], vocabulary, settings)
-    assert own.shape == (3, width(settings))
-    assert own[:, :4].tolist() == [[0, 2, 1, 2], [0, 0, 0, 0], [0, 3, 2, 1]]
+    assert own.lengths.tolist() == [3, 1, 4]
+    assert own.ids.shape == (3, width(settings))
+    assert own.ids[:, :4].tolist() == [[0, 2, 1, 2], [0, 0, 0, 0], [0, 3, 2, 1]]
     if num_bigrams:  # the pairs kept are a b, b a and c a: ids 4, 5 and 6
-        assert own[:, 4:].tolist() == [[0, 5, 4], [0, 0, 0], [0, 0, 5]]
+        assert own.ids[:, 4:].tolist() == [[0, 5, 4], [0, 0, 0], [0, 0, 5]]

@@ -439,7 +439,8 @@ def test_calibration_and_lengths_are_of_these_predictions(root, predictions, spl
     texts, labels = split("test")
     calibration = table(root, "data/report/calibration.csv")
     lengths = table(root, "data/report/lengths.csv")
-    n_words = np.array([len(text.split()) for text in texts])
+    n_words = np.array([len(text_to_word_sequence(text)) for text in texts])
+    np.testing.assert_array_equal(np.load(root / "data/sequences/test/lengths.npy"), n_words)
     for variant, rows in predictions.items():
         for repeat, row in enumerate(rows):
             frame = pd.DataFrame({"p": row.astype(float), "label": labels})

@@ -220,7 +220,7 @@ def test_a_word_may_hold_spaces_or_what_is_not_utf8(tmp_path):
 def test_of_a_word_that_occurs_twice_the_first_vector_counts(tmp_path):
     import pyarrow as pa
 
-    from stages.embed.matrices import find_rows
+    from stages.embed.matching import find_rows
 
     (tmp_path / "a.txt").write_bytes(text(words=["the", "film", "the", "film", "a", "b", "c"]))
     words, _ = read(tmp_path / "a.txt")

@@ -10,9 +10,7 @@ MISSING_SHOWN = 20  # of the most frequent words without a vector
 MOST_WORDS = 0.5  # of the vectors' words; if more look odd, a warning says so
 
 
-def coverage(
-    words: pa.Array, counts: np.ndarray, rows: np.ndarray, num_words: int, vector_words: pa.Array
-) -> dict:
+def coverage(words: pa.Array, counts: np.ndarray, rows: np.ndarray, num_words: int) -> dict:
     """Count what has a vector, in the whole vocabulary and in the num_words - 1 words kept.
 
     words, counts and rows are (n_words,); a row is a word's place among the vectors, or -1.
@@ -20,7 +18,6 @@ def coverage(
     known = rows >= 0
     kept = slice(num_words - 1)
     missing = np.flatnonzero(~known[kept])[:MISSING_SHOWN]
-    share = round(float(counts[known].sum() / counts.sum()), 4)
     return {
         "words": len(words),
         "words_with_vector": int(known.sum()),
@@ -28,16 +25,16 @@ def coverage(
         "words_kept_with_vector": int(known[kept].sum()),
         "share_of_words_kept": round(float(known[kept].mean()), 4),
         "tokens": int(counts.sum()),
-        "share_of_tokens": share,
+        "share_of_tokens": round(float(counts[known].sum() / counts.sum()), 4),
         "most_frequent_without_vector": words.take(missing).to_pylist(),
-        "warnings": warnings(share, vector_words),
     }
 
 
-def warnings(share_of_tokens: float, vector_words: pa.Array) -> list[str]:
+def warnings(share_of_tokens: float, vector_words: pa.Array, match: str) -> list[str]:
     """Warn if too few of the text's words have a vector, and say what may be the reason.
 
-    The text's tokens are in lower case and have no underscore, so such vectors match nothing.
+    The text's tokens are in lower case and, by Keras' rule, have no underscore. So such vectors
+    match nothing, but for capital letters where `match` is folded.
     """
     if share_of_tokens >= FEW_TOKENS:
         return []
@@ -47,10 +44,13 @@ def warnings(share_of_tokens: float, vector_words: pa.Array) -> list[str]:
     ]
     if share_of_tokens < LEAST_TOKENS:
         found.append(f"under {100 * LEAST_TOKENS:.0f} %, no verdict on the vectors will be given")
-    for pattern, what in (
-        (r"^\p{Lu}", "begin with a capital letter, and the text is read in lower case"),
-        ("._.", "hold an underscore, where the text is cut into words"),
-    ):
+    odd = {"._.": "hold an underscore, where the text is cut into words: these match nothing"}
+    if match == "exact":
+        odd[r"^\p{Lu}"] = (
+            "begin with a capital letter, and the text is read in lower case: match: folded finds"
+            " them"
+        )
+    for pattern, what in odd.items():
         if pc.mean(pc.match_substring_regex(vector_words, pattern)).as_py() > MOST_WORDS:
-            found.append(f"most words of the vectors {what}: these match nothing")
+            found.append(f"most words of the vectors {what}")
     return found

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.sparse import csr_array
 
-from stages.embed.coverage import coverage
+from stages.embed.coverage import coverage, warnings
+from stages.embed.matching import find
 from stages.shared import artifacts, tf_idf
 from stages.shared.draws import draw_matrix, generator_for
 from stages.shared.errors import InputError
@@ -47,7 +48,7 @@ class Builder:
         self.words, self.counts = words, counts
         self.num_words, self.n_ids, self.seed = num_words, n_ids, seed
         self.vectors: dict[str, Vectors] = {}
-        self.rows: dict[str, np.ndarray] = {}
+        self.rows: dict[tuple[str, str], np.ndarray] = {}
 
     @cached_property
     def table(self) -> csr_array:
@@ -56,11 +57,16 @@ class Builder:
             sequences = np.load(artifacts.split("train") / "sequences.npy", mmap_mode="r")
         return tf_idf.count_tokens(sequences, self.n_ids)
 
-    def open(self, name: str) -> None:
-        """Read a file of vectors, and find the words of the vocabulary in it."""
-        if name not in self.vectors:
-            self.vectors[name] = Vectors(name)
-            self.rows[name] = find_rows(self.words, self.vectors[name].words)
+    def look_up(self, start: Start) -> tuple[Vectors, np.ndarray]:
+        """Read the file in which words are looked up, and find them: (n_words, 2), as `find`."""
+        assert start.vectors
+        key = start.vectors, start.match
+        if start.vectors not in self.vectors:
+            self.vectors[start.vectors] = Vectors(start.vectors)
+        vectors = self.vectors[start.vectors]
+        if key not in self.rows:
+            self.rows[key] = find(self.words, vectors.words, start.match)
+        return vectors, self.rows[key]
 
     def build(self, start: Start) -> np.ndarray:
         """Build the matrix of a key of `embed`, (n_ids, dim) float32."""
@@ -70,9 +76,8 @@ class Builder:
             return tf_idf.fit(self.table)[:, None]
         parts = []
         if start.vectors:
-            self.open(start.vectors)
-            vectors = self.vectors[start.vectors].matrix
-            parts.append(look_up(self.rows[start.vectors], vectors, self.num_words, self.n_ids))
+            vectors, rows = self.look_up(start)
+            parts.append(look_up(rows, vectors.matrix, self.num_words, self.n_ids))
         if start.shuffled:
             parts = [shuffled(parts[0], generator_for(self.seed, 0, "shuffle"))]
         if start.fitted:
@@ -87,16 +92,9 @@ class Builder:
 
     def coverage(self, start: Start) -> dict:
         """Count what of the text has a vector in the file that `start` looks words up in."""
-        assert start.vectors  # none is counted of what looks no words up
-        self.open(start.vectors)
-        words = self.vectors[start.vectors].words
-        return coverage(self.words, self.counts, self.rows[start.vectors], self.num_words, words)
-
-
-def find_rows(words: pa.Array, vector_words: pa.Array) -> np.ndarray:
-    """Find each word's row among the vectors, (n_words,) int64; -1: it has none."""
-    rows = pc.index_in(words, value_set=vector_words)
-    return pc.fill_null(rows, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+        vectors, rows = self.look_up(start)
+        found = coverage(self.words, self.counts, rows[:, 0], self.num_words)
+        return found | {"warnings": warnings(found["share_of_tokens"], vectors.words, start.match)}
 
 
 def shuffled(matrix: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -108,9 +106,14 @@ def shuffled(matrix: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 
 def look_up(rows: np.ndarray, vectors: np.ndarray, num_words: int, n_ids: int) -> np.ndarray:
-    """Gather the vectors of the vocabulary, (n_ids, dim) float32; reads only their rows."""
-    rows = rows[: num_words - 1]
-    known = rows >= 0
+    """Gather the vectors of the vocabulary, (n_ids, dim) float32; reads only their rows.
+
+    rows (n_words, 2) as `find` found them: a word has the mean of the two.
+    """
+    first, second = rows[: num_words - 1].T
+    ids = 1 + np.flatnonzero(first >= 0)
     matrix = np.zeros((n_ids, vectors.shape[1]), dtype=np.float32)
-    matrix[1 : len(rows) + 1][known] = vectors[rows[known]]
+    matrix[ids] = vectors[first[ids - 1]]
+    ids = 1 + np.flatnonzero(first != second)
+    matrix[ids] = (matrix[ids] + vectors[second[ids - 1]]) / 2
     return matrix

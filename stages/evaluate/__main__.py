@@ -1,7 +1,7 @@
 """Score the predictions for the test split, and compare every variant with the reference.
 
-In:  data/predictions/test.parquet; for the tables behind the report also the texts, their words,
-     the matrices before and after training, and metrics/training/.
+In:  data/predictions/test.parquet; for the tables behind the report also the texts, their lengths
+     and words, the matrices before and after training, and metrics/training/.
 Out: metrics/evaluation.json, and for plots history.csv, roc.csv and confusion.csv.
      metrics/scores.csv: the metrics of each repeat.
      metrics/planning.json: what further draws and test texts are worth.
@@ -54,6 +54,12 @@ def read_split(split: str) -> tuple[np.ndarray, np.ndarray]:
     folder = artifacts.split(split)
     with reading(folder):
         return np.load(folder / "sequences.npy", mmap_mode="r"), np.load(folder / "labels.npy")
+
+
+def read_lengths() -> np.ndarray:
+    """Read how many words each text of the test split has, (n_texts,) int32."""
+    with reading(artifacts.split("test")):
+        return np.load(artifacts.split("test") / "lengths.npy")
 
 
 def read_words(num_words: int) -> np.ndarray:
@@ -167,7 +173,7 @@ def main() -> None:
         **tables_of_words(settings, train_sequences, train_labels),
         "classes": {name: by_class(labels, own, names) for name, own in judged.items()},
         "confusion": {name: confusion(of, names) for name, of in counts.items()},
-        **mistakes.tables(labels, judged, read_texts()),
+        **mistakes.tables(labels, judged, read_texts(), read_lengths()),
     }
 
     for path, table_of, of in (

@@ -3,10 +3,11 @@
 Predictions come as `stages.shared.predictions` judges them.
 """
 
+import unicodedata
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from sklearn.calibration import calibration_curve
 
 from stages.shared.evidence import REFERENCE
@@ -16,16 +17,17 @@ CALIBRATION_BINS = 10
 LENGTH_BINS = 5
 SHOWN = 10  # texts of each kind of disagreement
 MOST_CHARACTERS = 800  # of a text that is shown
+LONGEST_WORD = 40  # characters; where so many have no blank among them, a text is cut anywhere
 
 
 def tables(
-    labels: np.ndarray, judged: dict[str, Judged], texts: pa.ChunkedArray
+    labels: np.ndarray, judged: dict[str, Judged], texts: pa.ChunkedArray, n_words: np.ndarray
 ) -> dict[str, dict[str, pd.DataFrame]]:
     """Tabulate calibration, accuracy by length, and where the reference and another disagree.
 
-    Each variant has a table of each kind, but only the first other one has disagreements.
+    texts and n_words, how many each has, are (n_texts,). Each variant has a table of each kind, but
+    only the first other one has disagreements.
     """
-    n_words = pc.list_value_length(pc.utf8_split_whitespace(texts)).to_numpy()
     found = {
         "calibration": {of: calibration(own) for of, own in judged.items()},
         "lengths": {of: by_length(n_words, own) for of, own in judged.items()},
@@ -65,10 +67,15 @@ def disagreements(
 
 
 def ending(text: str) -> str:
-    """Cut a text to its last MOST_CHARACTERS, from the beginning of a word."""
+    """Cut a text to its last MOST_CHARACTERS, from the beginning of a word or of a character."""
     if len(text) <= MOST_CHARACTERS:
         return text
-    return "…" + text[-MOST_CHARACTERS:].partition(" ")[2]
+    end = text[-MOST_CHARACTERS:]
+    if " " in end[:LONGEST_WORD]:
+        return "…" + end.partition(" ")[2]
+    is_mark = (unicodedata.category(character)[0] == "M" for character in end)
+    first = next((i for i, of_another in enumerate(is_mark) if not of_another), 0)
+    return "…" + end[first:]
 
 
 def calibration(judged: Judged) -> pd.DataFrame:

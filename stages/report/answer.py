@@ -46,7 +46,7 @@ def answer(settings: Params, evaluation: dict, coverage: dict, data: dict) -> st
     doubts = {}  # in order, each once
     covered = by_file(settings, coverage)
     for name in pretrained or others:
-        found = evidence.doubts(name, start_of(settings, name).vectors, evaluation, covered, data)
+        found = evidence.doubts(name, start_of(settings, name).lookup, evaluation, covered, data)
         doubts |= dict.fromkeys(found)
     if not gaps:
         first = f"Only `{REFERENCE}` was trained, on {samples}, so there is nothing to compare."
@@ -73,8 +73,8 @@ def start_of(settings: Params, name: str) -> Start:
 
 
 def by_file(settings: Params, coverage: dict) -> dict:
-    """Give the coverage of each file of vectors; keys of `embed` that read one file share it."""
-    return {settings.embed[key].vectors: of for key, of in coverage.items()}
+    """Give the coverage of each file of vectors; keys of `embed` that look up alike share it."""
+    return {settings.embed[key].lookup: of for key, of in coverage.items()}
 
 
 def quality(evaluation: dict, data: dict, graded: bool) -> str:

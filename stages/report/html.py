@@ -2,10 +2,12 @@
 
 import base64
 import re
+from itertools import pairwise
 from pathlib import Path
 from string import Template
 
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 SKELETON = Template(Path(__file__).with_name("page.html").read_text("utf-8"))
 STYLE = Path(__file__).with_name("page.css").read_text("utf-8")
@@ -23,6 +25,7 @@ def html(title: str, text: str, folder: Path) -> str:
     """
     renderer = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = renderer.parse(text)
+    set_directions(tokens)
     for token in tokens:
         for part in token.children or ():
             if part.type == "image":
@@ -39,3 +42,11 @@ def html(title: str, text: str, folder: Path) -> str:
         flags=re.DOTALL,
     )
     return SKELETON.substitute(title=title, style=STYLE, body=body)
+
+
+def set_directions(tokens: list[Token]) -> None:
+    """Let what quotes a user's text or words, in any script, run as its own first letter does."""
+    for token, content in pairwise(tokens):
+        is_quote = token.type == "paragraph_open" and content.content.startswith("“")
+        if is_quote or token.type == "td_open":
+            token.attrSet("dir", "auto")

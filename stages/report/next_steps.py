@@ -64,7 +64,7 @@ def comparisons(
     covered = by_file(settings, coverage)
 
     def doubts(name: str) -> list[str]:
-        return evidence.doubts(name, start_of(settings, name).vectors, evaluation, covered, data)
+        return evidence.doubts(name, start_of(settings, name).lookup, evaluation, covered, data)
 
     found = [
         Comparison(name, REFERENCE, planning["gap"][f"{name}-{REFERENCE}"], doubts(name))

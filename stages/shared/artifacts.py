@@ -12,6 +12,7 @@ VECTORS = Path("data/raw/vectors")
 SEQUENCES = Path("data/sequences")
 VOCABULARY = SEQUENCES / "vocabulary.parquet"
 BIGRAMS = SEQUENCES / "bigrams.parquet"
+TOKENIZED_WITH = Path("data/tokenized_with.json")
 
 EMBEDDINGS = Path("data/embeddings")
 MODELS = Path("data/models")

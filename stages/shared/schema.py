@@ -155,6 +155,15 @@ class Download(Section):
 
 
 class Tokenize(Section):
+    method: Literal["keras", "unicode"] = Field(
+        description="what a word is. `keras`: what stands between blanks and marks, as Keras'"
+        " Tokenizer has it; `unicode`: by Unicode's word boundaries and dictionaries, for any"
+        " language"
+    )
+    lowercase: Literal[True, False, "turkish"] = Field(
+        description="whether texts are lower-cased; `turkish`: likewise, but `I` becomes `ı`, and"
+        " `İ` becomes `i`"
+    )
     num_words: Annotated[int, Field(ge=2, le=MOST)] = Field(
         description="the `num_words - 1` most frequent words of the train split are kept"
     )
@@ -182,7 +191,12 @@ class Start(Section):
         description="so many columns are fitted to the text of the train split, labels unseen;"
         " with `vectors`, beside them",
     )
-
+    match: Literal["exact", "folded"] = Field(
+        "exact",
+        description="with `vectors`: how a word is looked up there. `exact`: letter for letter;"
+        " `folded`: a word that is not there, as its lower case, as letters of another width or"
+        " form, with another apostrophe, or as the parts of a contraction",
+    )
     shuffled: bool = Field(
         False,
         description="with `vectors`: gives the words each other's vectors, a control that has their"
@@ -193,6 +207,11 @@ class Start(Section):
         description="a vector for each text instead of each word: `tf-idf`, of which a logistic"
         " regression is trained",
     )
+
+    @property
+    def lookup(self) -> str | None:
+        """Name the file in which words are looked up, and how, if not exactly."""
+        return f"{self.vectors} ({self.match})" if self.match != "exact" else self.vectors
 
     @property
     def is_drawn(self) -> bool:

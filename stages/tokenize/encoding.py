@@ -1,6 +1,7 @@
 """From texts to sequences of ids: `fit` a vocabulary on some texts, `encode` any texts by it."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +9,7 @@ import pyarrow as pa
 
 from stages.shared.schema import Tokenize
 from stages.tokenize import pairs
-from stages.tokenize.words import count_words, pad_texts
+from stages.tokenize.words import Padded, Rule, count_words, keras, pad_texts
 
 Texts = Iterable[pa.Array]  # in pieces, without nulls
 
@@ -30,21 +31,33 @@ def width(settings: Tokenize) -> int:
     return settings.maxlen + (settings.maxlen - 1 if settings.num_bigrams else 0)
 
 
+def rule_of(settings: Tokenize) -> Rule:
+    """Find what a word is by `tokenize.method`; raises InputError where ICU is lacking."""
+    if settings.method == "keras":
+        return keras(settings.lowercase)
+    from stages.tokenize.unicode_words import segment  # needs a package that not all platforms have
+
+    return Rule(partial(segment, lowercase=settings.lowercase), None)
+
+
 def fit(texts: Callable[[], Texts], settings: Tokenize) -> Vocabulary:
     """Count the words of texts, and find the most frequent pairs; each calls `texts` once."""
-    table = count_words(texts())
+    rule = rule_of(settings)
+    table = count_words(texts(), rule)
     words, counts = (table[name].combine_chunks() for name in ("word", "count"))
     kept = pa.array([], pa.int64())
     if settings.num_bigrams:
-        blocks = pad_texts(texts(), words, settings.num_words, settings.maxlen)
-        kept = pairs.most_frequent(blocks, settings.num_words, settings.num_bigrams)
+        blocks = pad_texts(texts(), words, settings.num_words, settings.maxlen, rule)
+        ids = (block.ids for block in blocks)
+        kept = pairs.most_frequent(ids, settings.num_words, settings.num_bigrams)
     return Vocabulary(words, counts, kept)
 
 
-def encode(texts: Texts, vocabulary: Vocabulary, settings: Tokenize) -> Iterator[np.ndarray]:
-    """Yield the texts' sequences in order, in blocks of (n_texts, width) int32."""
-    for block in pad_texts(texts, vocabulary.words, settings.num_words, settings.maxlen):
+def encode(texts: Texts, vocabulary: Vocabulary, settings: Tokenize) -> Iterator[Padded]:
+    """Yield the texts' sequences, (n_texts, width) int32, and lengths, in order, in blocks."""
+    num_words, rule = settings.num_words, rule_of(settings)
+    for block in pad_texts(texts, vocabulary.words, num_words, settings.maxlen, rule):
         if settings.num_bigrams:
-            yield np.hstack([block, pairs.ids(block, settings.num_words, vocabulary.pairs)])
-        else:
-            yield block
+            of_pairs = pairs.ids(block.ids, num_words, vocabulary.pairs)
+            block = block._replace(ids=np.hstack([block.ids, of_pairs]))
+        yield block
