@@ -407,6 +407,7 @@ def test_what_further_draws_are_worth_is_by_the_gaps_of_the_repeats(
 def test_confusion_roc_and_history_are_means_over_repeats(root, predictions, split):
     labels = split("test")[1]
     confusion = table(root, "metrics/confusion.csv").set_index(["variant", "actual", "predicted"])
+    names = json.loads((root / "metrics/data.json").read_text())["labels"]
     roc = table(root, "metrics/roc.csv")
     history = table(root, "metrics/history.csv").set_index(["variant", "split", "epoch"])
     for variant, rows in predictions.items():
@@ -414,7 +415,7 @@ def test_confusion_roc_and_history_are_means_over_repeats(root, predictions, spl
             for predicted in (0, 1):
                 of = (rows > 0.5) == predicted
                 count = of[:, labels == actual].sum(axis=1).mean()
-                row = confusion.loc[variant, actual, predicted]
+                row = confusion.loc[variant, names[actual], names[predicted]]
                 assert row["texts"] == pytest.approx(count, abs=1e-4)
                 assert row["share"] == pytest.approx(count / (labels == actual).sum(), abs=1e-4)
         curve = roc[roc["variant"] == variant]
@@ -443,13 +444,14 @@ def test_calibration_and_lengths_are_of_these_predictions(root, predictions, spl
     np.testing.assert_array_equal(np.load(root / "data/sequences/test/lengths.npy"), n_words)
     for variant, rows in predictions.items():
         for repeat, row in enumerate(rows):
-            frame = pd.DataFrame({"p": row.astype(float), "label": labels})
+            top = np.maximum(row, 1 - row).astype(float)
+            frame = pd.DataFrame({"p": top, "right": (row > 0.5) == labels})
             bins = pd.qcut(frame["p"], 10, labels=False, duplicates="drop")
             frame["bin"] = bins.fillna(0)  # all are the same
-            expected = frame.groupby("bin").agg(predicted=("p", "mean"), positive=("label", "mean"))
+            expected = frame.groupby("bin").agg(predicted=("p", "mean"), right=("right", "mean"))
             of_repeat = calibration["repeat"] == repeat
             found = calibration[of_repeat & (calibration["variant"] == variant)]
-            np.testing.assert_allclose(found[["predicted", "positive"]], expected, atol=1e-4)
+            np.testing.assert_allclose(found[["predicted", "right"]], expected, atol=1e-4)
         found = lengths[lengths["variant"] == variant]
         assert found["texts"].sum() == len(labels)
         for _, row in found.iterrows():
@@ -471,7 +473,9 @@ def test_each_table_has_its_columns_and_no_other(root):
         "pictured": "variant,matrix,word,label,x,y",
         "neighbours": "variant,matrix,word,neighbours",
         "moved": "variant,word,distance,before,after",
-        "calibration": "variant,repeat,predicted,positive",
+        "calibration": "variant,repeat,predicted,right",
+        "classes": "variant,class,texts,precision,recall,f1",
+        "confusion": "variant,actual,predicted,texts,share",
         "lengths": "variant,words_from,words_to,texts,accuracy",
         "disagreements": "variant,kind,row,label,learned,other,text",
     }
@@ -512,8 +516,9 @@ def test_disagreements_quote_the_texts_that_one_got_right_and_the_other_wrong(
             i = row["row"]
             assert row["label"] == labels[i]
             assert texts[i].endswith(row["text"].removeprefix("…"))
-            assert row["learned"] == pytest.approx(learned[i], abs=1e-4)
-            assert row["other"] == pytest.approx(other[i], abs=1e-4)
+            for column, of in (("learned", learned), ("other", other)):
+                own = of[i] if labels[i] else 1 - of[i]
+                assert row[column] == pytest.approx(own, abs=1e-4)
     assert len(found) > 0
 
 
@@ -616,7 +621,7 @@ def test_every_number_of_the_report_is_one_of_the_metrics(root, evaluation, grou
     for name in evaluation["best"]["undecided"]:
         assert re.search(f"not significantly more than [^;]*`{name}`", page)
     assert f"always saying good is right for {100 * evaluation['majority']:.1f} %" in page
-    assert f"`{best}` ranks a positive text above" in page
+    assert f"`{best}` ranks a text labelled" in page
     assert f"{100 * evaluation[best]['roc_auc']:.0f} % of pairs" in page
     assert "**Warning:** each draw holds 54 % of the train split" in page
     assert f"the test split has {len({*groups})} groups" in page
