@@ -679,7 +679,7 @@ def test_every_number_of_the_report_is_one_of_the_metrics(root, evaluation, grou
 
     quoted = table(root, "data/report/disagreements.csv").set_index("row")
     quotes = re.findall(
-        r"\*\*(\w+)\*\*, text (\d+); probability of bad: `learned` (\S+), `pretrained` (\S+)\n"
+        r"\*\*(\w+)\*\*, text (\d+); probability of this: `learned` (\S+), `pretrained` (\S+)\n"
         r">\n> “(.*?)”", page,
     )  # fmt: skip
     assert len(quotes) == len(quoted)

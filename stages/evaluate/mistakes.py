@@ -87,7 +87,11 @@ def calibration(judged: Judged) -> pd.DataFrame:
     curves = {}
     for repeat, (right, top) in enumerate(zip(judged.right, judged.top, strict=True)):
         share, predicted = calibration_curve(
-            right.astype(int), top, n_bins=CALIBRATION_BINS, strategy="quantile", pos_label=1
+            right.astype(int),
+            top.astype(float),
+            n_bins=CALIBRATION_BINS,
+            strategy="quantile",
+            pos_label=1,
         )
         curves[repeat] = pd.DataFrame({"predicted": predicted, "right": share})
     return pd.concat(curves, names=["repeat"]).reset_index("repeat").round(4)
