@@ -206,7 +206,7 @@ def page(
     others = [name for name in variants if name != REFERENCE]
     blocks = [f"# {TITLE}", *paragraph(table, data, chosen, linear)]
     blocks.append("![Test accuracy by number of labels](learning_curve.png)")
-    leads, rows, gaps, f1 = [], [], [], []
+    leads, rows, gaps = [], [], []
     for (size, of_size), evaluation in zip(table.groupby(SIZE), evaluations, strict=True):
         of_size, best = of_size.set_index("variant"), evaluation["best"]
         lead = f"`{best['variant']}` {best['accuracy']:+.3f}"
@@ -217,7 +217,6 @@ def page(
         leads.append([written(size), names, f"{lead} against `{best['second']}`"])
         rows.append([written(size), *(scores_of(of_size, name) for name in variants)])
         gaps.append([written(size), *(gap_of(of_size.loc[name], "**") for name in others)])
-        f1.append([written(size), *f1_of(evaluation, variants)])
     head = ["labels", *(f"`{name}`" for name in variants)]
     blocks += [
         "## What to take",
@@ -235,6 +234,8 @@ def page(
     if why := reasons(table, SIZE):
         blocks.append(plain(why))
     if len(data["labels"]) > 2 or table["majority"].max() >= UNEVEN:
+        of_sizes = zip(table[SIZE].drop_duplicates().sort_values(), evaluations, strict=True)
+        f1 = [[written(size), *f1_of(evaluation, variants)] for size, evaluation in of_sizes]
         blocks += [
             "## Macro F1 by number of labels",
             lines_of(head, f1, left=0),

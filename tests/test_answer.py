@@ -201,6 +201,10 @@ def tables_of(page: str) -> dict[str, list[list[str]]]:
     return found
 
 
+F1 = {"zebra": 0.15, "learned": 0.2, "tfidf": 0.1}
+MANY = DATA | {"labels": [*"abcdefghi"], "train": [200] * 9, "test": [50] * 9}
+
+
 def test_every_number_of_the_page_stands_under_its_size_and_variant(measured):
     table, evaluations = measured
     chosen = answer.recommend_all(table, evaluations, ["tfidf"])
@@ -235,7 +239,29 @@ def test_every_number_of_the_page_stands_under_its_size_and_variant(measured):
     assert "With 500 labels the most accurate, `learned`, has an accuracy of 0.750" in said
     assert "always saying bad has 0.600" in said
     assert "Warning" not in page
+    with_f1 = [
+        evaluation
+        | {
+            **{name: {"macro_f1": 0.1 * place + own} for name, own in F1.items()},
+            "gap": {
+                f"{name}-learned": {
+                    "macro_f1": F1[name] - 0.2, "macro_f1_low": -0.3, "macro_f1_high": high,
+                }
+                for name, high in (("zebra", 0.05), ("tfidf", -0.01))
+            },
+        }
+        for place, evaluation in enumerate(evaluations)
+    ]  # fmt: skip
     uneven = answer.page(
-        table.assign(majority=0.75), evaluations, DATA, chosen, ["tfidf"], tried, "Little."
+        table.assign(majority=0.75), with_f1, DATA, chosen, ["tfidf"], tried, "Little."
     )
+    assert tables_of(uneven)["Macro F1 by number of labels"] == [
+        ["labels", *names],
+        *([size, f"{0.15 + more:.3f}, −0.050 (−0.300 to 0.050)", f"{0.2 + more:.3f}",  # noqa: RUF001
+           f"{0.1 + more:.3f}, **−0.100** (−0.300 to −0.010)"]  # noqa: RUF001
+          for size, more in (("50", 0), ("200", 0.1), ("500", 0.2))),
+    ]  # fmt: skip
+    many = answer.page(table, with_f1, MANY, chosen, ["tfidf"], tried, "Little.")
+    assert "Macro F1" in many
+    assert "to test on, 9 labels:" in many
     assert "**Warning:** 75.0 % of the test texts have one label" in uneven
