@@ -349,8 +349,8 @@ def test_the_words_are_said_to_be_of_repeat_0_and_of_all_labels(page):
         ({"data": {"test": [29, 971]}},
          "a verdict takes 30 test texts of each label, and there are only 29 labelled ham"),
         ({"data": MANY | {"test": [12, 900, 17]}},
-         "a verdict takes 30 test texts of the most frequent label and of all others together, and"
-         " there are only 29 labelled otherwise"),
+         "a verdict takes 30 test texts of all labels but the most frequent together, and there are"
+         " only 29"),
     ],
 )  # fmt: skip
 def test_without_evidence_there_is_no_verdict_but_a_reason(settings, coverage, change, reason):
@@ -364,6 +364,11 @@ def test_without_evidence_there_is_no_verdict_but_a_reason(settings, coverage, c
     assert said.startswith(f"**No verdict:** {reason}")
     assert not re.search("Yes|No:|beats|loses|coin toss", said)
     assert "`pretrained` is 4.2 points of test accuracy above `learned` (95 % interval" in said
+
+
+def test_many_labels_of_few_texts_each_are_enough_together(settings, coverage):
+    data = DATA | {"labels": [f"l{i}" for i in range(40)], "train": [50] * 40, "test": [20] * 40}
+    assert answer(settings(), RESULT, coverage, data).startswith("**In part:** ")
 
 
 def test_the_doubt_about_a_file_of_vectors_is_said_once_by_its_name(settings, coverage):

@@ -139,7 +139,8 @@ def start(settings: Params, name: str) -> str:
         return "no embedding: a logistic regression on TF-IDF"
     which = f" (`{of.vectors}`)" if len(settings.download.vectors) > 1 else ""
     shuffled = " of other words" if of.shuffled else ""
-    parts = [f"pretrained vectors{which}{shuffled}"] if of.vectors else []
+    folded = ", looked up folded" if of.match == "folded" else ""
+    parts = [f"pretrained vectors{which}{shuffled}{folded}"] if of.vectors else []
     if of.fitted:
         parts.append("ones fitted to the text" if parts else "vectors fitted to the text")
     made = " beside ".join(parts) or "random vectors"
@@ -160,7 +161,7 @@ def classes(settings: Params, data: dict, tables: dict[str, pd.DataFrame]) -> li
     f1 = tables["classes"].pivot(index="class", columns="variant", values="f1")
     counts = sorted(
         zip(data["test"], data["train"], data["labels"], strict=True),
-        key=lambda row: -row[0] if len(data["labels"]) > 2 else 0,
+        key=lambda row: -row[0],
     )
     rows = [
         {"label": plain(label), "texts to train on": f"{train:,}", "to test on": f"{test:,}"}

@@ -1,15 +1,15 @@
 """What keeps a comparison from being an answer: each doubt is a sentence without its full stop.
 
 A gap between two variants can be measured whatever they were given. It answers the question only
-if pretrained vectors met the text, if both variants tell texts apart, and if enough texts were
-tested on, of the most frequent label and of all others together.
+if pretrained vectors met the text, if both variants tell texts apart, and if enough texts outside
+the most frequent label were tested on: of two labels, enough of each.
 """
 
 REFERENCE = "learned"  # the variant that every other one is compared with
 CONFIDENCE = 0.95  # of every interval
 LEAST_TOKENS = 0.2  # of the train split's tokens that must have a pretrained vector
 FEW_TOKENS = 0.8  # below which a warning is due: English text has 0.95 and more in GloVe
-LEAST_TEXTS = 30  # in the test split: of the most frequent label, and of all others together
+LEAST_TEXTS = 30  # in the test split, outside the most frequent label
 LEAST_OTHERS = 0.1  # so many predictions for each text outside the most frequent class, at least
 # The share of the train split in each draw, above which draws are too much alike to be taken for
 # draws of other texts: without a correction a 95 % interval over five draws may cover the gap in
@@ -37,19 +37,14 @@ def doubts(
         for name in (REFERENCE, variant)
         if says_one_class(evaluation[name]["largest_share"], data["test"])
     ]
-    first = max(range(len(data["test"])), key=data["test"].__getitem__)
-    two = len(data["labels"]) == 2
-    sides = {data["labels"][first]: data["test"][first]}
-    sides[data["labels"][1 - first] if two else "otherwise"] = (
-        sum(data["test"]) - data["test"][first]
-    )
-    few = [f"{count} labelled {label}" for label, count in sides.items() if count < LEAST_TEXTS]
-    if few:
-        of = "each label" if two else "the most frequent label and of all others together"
-        found.append(
-            f"a verdict takes {LEAST_TEXTS} test texts of {of}, and there are only"
-            f" {' and '.join(few)}"
-        )
+    others = sum(data["test"]) - max(data["test"])
+    if others < LEAST_TEXTS:
+        counts = zip(data["labels"], data["test"], strict=True)
+        few = [f"{count} labelled {label}" for label, count in counts if count < LEAST_TEXTS]
+        of, only = "each label", " and ".join(few)
+        if len(data["labels"]) > 2:
+            of, only = "all labels but the most frequent together", str(others)
+        found.append(f"a verdict takes {LEAST_TEXTS} test texts of {of}, and there are only {only}")
     return found
 
 

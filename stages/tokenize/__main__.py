@@ -2,7 +2,7 @@
 
 In:  data/raw/texts.parquet.
 Out: data/sequences/train/ and test/: sequences.npy (n_texts, maxlen) int32, 0 is padding;
-     labels.npy (n_texts,) int8; lengths.npy (n_texts,) int32, the number of tokens of each text.
+     labels.npy (n_texts,) int; lengths.npy (n_texts,) int32, the number of tokens of each text.
      With bigrams, maxlen - 1 ids of pairs follow those of the words.
      data/sequences/vocabulary.parquet: every word of the train split and its count, by index.
      data/sequences/bigrams.parquet: the pairs of words that are read too, by index.
