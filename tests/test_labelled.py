@@ -184,6 +184,11 @@ def test_a_hold_out_of_groups_has_each_label_in_its_proportion():
     assert (found.groupby("group")["split"].nunique() == 1).all()
     share = (found["split"] == "test").groupby(found["label"]).mean()
     assert share.tolist() == pytest.approx([0.2] * 3, abs=0.04)
+    labels = ["rare" if int(group[1:]) % 30 == 7 else "common" for group in groups]  # 10 groups
+    for seed in range(20):
+        found = table(labels, groups=groups, split_seed=seed).to_pandas()
+        is_rare_test = (found["label"] == 1) & (found["split"] == "test")
+        assert found[is_rare_test]["group"].nunique() in (1, 2)
 
 
 ROWS = [
