@@ -66,7 +66,7 @@ MOST_LABELS = 8  # that are named
 UNEVEN = 0.75  # share of the most frequent label, from which on accuracy says little
 LINE = 79  # columns of a terminal
 TITLE = "Which start for these texts, and from how many labels on?"
-LINEAR = "needs no vectors and no network, and is trained in seconds"
+LINEAR = "needs no vectors and no network"
 
 
 def sizes(n_texts: int, n_labels: int) -> list[int]:
@@ -135,7 +135,7 @@ def recommend_all(
     """Say what to take at each size, smallest first; evaluations are those of the sizes."""
     chosen = {}
     for (size, of_size), evaluation in zip(table.groupby(SIZE), evaluations, strict=True):
-        doubts = [doubt for doubt in of_size["doubt"] if doubt]
+        doubts = [part for doubt in of_size["doubt"] for part in doubt.split("; ") if part]
         best = of_size.set_index("variant").loc[evaluation["best"]["variant"]]
         if not best["accuracy_low"] > best["majority"]:
             doubts.append("nothing is significantly better than always saying the same label")

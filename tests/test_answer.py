@@ -189,6 +189,9 @@ def test_each_size_is_advised_on_by_its_own_numbers_and_doubts(measured):
     found = answer.recommend_all(low, evaluations, ["tfidf"])
     no_better = "nothing is significantly better than always saying the same label"
     assert [*found.values()] == [((), no_better), (("tfidf",), SIMPLE), ((), "few vectors")]
+    both = table.assign(doubt=["few vectors", "", "few vectors; one label"] * 3)
+    found = answer.recommend_all(both, evaluations, ["tfidf"])
+    assert {advice.why for advice in found.values()} == {"few vectors; one label"}  # each once
 
 
 def tables_of(page: str) -> dict[str, list[list[str]]]:
