@@ -115,30 +115,44 @@ class Advice(NamedTuple):
     why: str
 
 
-def recommended(evaluation: dict, linear: list[str], doubts: list[str]) -> Advice:
-    """Take the best variant; where others can't be told from it, a linear one, or any of them."""
-    if doubts:
-        return Advice((), "; ".join(dict.fromkeys(doubts)))
+def recommended(evaluation: dict, linear: list[str], doubts: dict[str, list[str]]) -> Advice:
+    """Take the best variant; where others can't be told from it, a linear one, or any of them.
+
+    A variant with doubts is not taken: `doubts` has those of each, but of variants without any.
+    """
     best = evaluation["best"]
     equal = [best["variant"], *best["undecided"]]
-    simple = [name for name in equal if name in linear][:1]
+    sound = [name for name in equal if not doubts.get(name)]
+    if not sound:
+        every = (doubt for name in equal for doubt in doubts[name])
+        return Advice((), "; ".join(dict.fromkeys(every)))
     if len(equal) == 1:
         return Advice(tuple(equal), "significantly the most accurate")
-    if simple:
+    if simple := [name for name in sound if name in linear][:1]:
         return Advice(tuple(simple), "the simplest: nothing is significantly more accurate")
-    return Advice(tuple(equal), "which can't be told apart")
+    alone = "nothing without a doubt about it is significantly more accurate"
+    return Advice(tuple(sound), "which can't be told apart" if len(sound) > 1 else alone)
 
 
 def recommend_all(
     table: pd.DataFrame, evaluations: list[dict], linear: list[str]
 ) -> dict[str, Advice]:
-    """Say what to take at each size, smallest first; evaluations are those of the sizes."""
+    """Say what to take at each size, smallest first; evaluations are those of the sizes.
+
+    What is doubtful of every variant but the reference, is so of the reference too.
+    """
     chosen = {}
     for (size, of_size), evaluation in zip(table.groupby(SIZE), evaluations, strict=True):
-        doubts = [part for doubt in of_size["doubt"] for part in doubt.split("; ") if part]
-        best = of_size.set_index("variant").loc[evaluation["best"]["variant"]]
+        of_size = of_size.set_index("variant")
+        doubts = {
+            name: doubt.split("; ") if doubt else [] for name, doubt in of_size["doubt"].items()
+        }
+        others = [of for name, of in doubts.items() if name != REFERENCE]
+        doubts[REFERENCE] = [doubt for doubt in others[0] if all(doubt in of for of in others)]
+        best = of_size.loc[evaluation["best"]["variant"]]
         if not best["accuracy_low"] > best["majority"]:
-            doubts.append("nothing is significantly better than always saying the same label")
+            no_better = "nothing is significantly better than always saying the same label"
+            doubts = {name: [*of, no_better] for name, of in doubts.items()}
         chosen[written(size)] = recommended(evaluation, linear, doubts)
     return chosen
 

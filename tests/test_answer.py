@@ -41,12 +41,12 @@ def best(variant: str, *undecided: str) -> dict:
 
 
 def test_what_is_recommended_is_the_best_or_what_cannot_be_told_from_it():
-    assert answer.recommended(best("b"), ["linear"], []) == (("b",), SURE)
-    assert answer.recommended(best("linear"), ["linear"], []) == (("linear",), SURE)
-    assert answer.recommended(best("b", "a", "c"), ["linear"], []) == (("b", "a", "c"), EQUAL)
-    assert answer.recommended(best("b", "a", "linear"), ["linear"], []) == (("linear",), SIMPLE)
-    assert answer.recommended(best("linear", "a"), ["linear"], []) == (("linear",), SIMPLE)
-    assert answer.recommended(best("b"), ["linear"], ["x", "x", "y"]) == ((), "x; y")
+    assert answer.recommended(best("b"), ["linear"], {}) == (("b",), SURE)
+    assert answer.recommended(best("linear"), ["linear"], {}) == (("linear",), SURE)
+    assert answer.recommended(best("b", "a", "c"), ["linear"], {}) == (("b", "a", "c"), EQUAL)
+    assert answer.recommended(best("b", "a", "linear"), ["linear"], {}) == (("linear",), SIMPLE)
+    assert answer.recommended(best("linear", "a"), ["linear"], {}) == (("linear",), SIMPLE)
+    assert answer.recommended(best("b"), ["linear"], {"b": ["x", "y"]}) == ((), "x; y")
 
 
 def test_advice_names_measured_sizes_only():
@@ -149,8 +149,8 @@ DATA = {"name": "mine.csv", "labels": ["bad", "good"], "train": [700, 500], "tes
 MEASURED = {
     50: {"zebra": (0.61, 0.02, ""), "learned": (0.59, None, ""), "tfidf": (0.66, 0.07, "")},
     200: {"zebra": (0.71, 0.04, ""), "learned": (0.67, None, ""), "tfidf": (0.69, 0.02, "")},
-    500: {"zebra": (0.74, -0.01, "few vectors"), "learned": (0.75, None, ""),
-          "tfidf": (0.72, -0.03, "")},
+    500: {"zebra": (0.74, -0.01, "few texts"), "learned": (0.75, None, ""),
+          "tfidf": (0.72, -0.03, "few texts")},
 }  # fmt: skip
 BEST = {
     50: ("tfidf", "zebra", []),
@@ -183,15 +183,35 @@ def measured() -> tuple[pd.DataFrame, list[dict]]:
 def test_each_size_is_advised_on_by_its_own_numbers_and_doubts(measured):
     table, evaluations = measured
     assert answer.recommend_all(table, evaluations, ["tfidf"]) == {
-        "50": (("tfidf",), SURE), "200": (("tfidf",), SIMPLE), "500": ((), "few vectors"),
+        "50": (("tfidf",), SURE), "200": (("tfidf",), SIMPLE), "500": ((), "few texts"),
     }  # fmt: skip
     low = table.assign(majority=0.66)
     found = answer.recommend_all(low, evaluations, ["tfidf"])
     no_better = "nothing is significantly better than always saying the same label"
-    assert [*found.values()] == [((), no_better), (("tfidf",), SIMPLE), ((), "few vectors")]
-    both = table.assign(doubt=["few vectors", "", "few vectors; one label"] * 3)
-    found = answer.recommend_all(both, evaluations, ["tfidf"])
-    assert {advice.why for advice in found.values()} == {"few vectors; one label"}  # each once
+    assert [*found.values()] == [((), no_better), (("tfidf",), SIMPLE), ((), "few texts")]
+
+
+def test_a_variant_with_a_doubt_is_not_taken_and_the_others_are(measured):
+    table, evaluations = measured
+
+    def taken(*doubt: str, linear: tuple[str, ...] = ("tfidf",)) -> list[tuple]:
+        doubtful = table.assign(doubt=[*doubt] * 3)
+        return [*answer.recommend_all(doubtful, evaluations, [*linear]).values()]
+
+    one = "few vectors; one label"
+    assert taken(one, "", "") == [(("tfidf",), SURE), (("tfidf",), SIMPLE), (("learned",), SURE)]
+    of_tfidf = taken("", "", one)
+    assert of_tfidf[0] == ((), one)  # the best has a doubt, and all others are worse
+    assert of_tfidf[1].names == ("zebra",)
+    assert "nothing without a doubt about it" in of_tfidf[1].why
+    assert of_tfidf[2] == (("learned",), SURE)
+    assert taken("", "", one, linear=()) == of_tfidf
+    apart = taken("", "", "", linear=())[1]
+    assert apart == (("zebra", "tfidf"), "which can't be told apart")
+    # What every other variant is doubted for, is said of learned too, and once.
+    assert taken("few texts; few vectors", "", "few texts") == [
+        ((), "few texts"), ((), "few texts; few vectors"), ((), "few texts"),
+    ]  # fmt: skip
 
 
 def tables_of(page: str) -> dict[str, list[list[str]]]:
