@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import logsumexp
@@ -14,10 +15,23 @@ from stages.train.regression import Weights
 from stages.train.texts import Texts
 from stages.train.tuning import Measures, Part, Tried
 
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
+
 C = 1.0  # inverse strength of the penalty, where nothing is tuned: scikit-learn's default
 CANDIDATES = [round(10 ** (power / 2), 4) for power in range(-2, 7)]  # 0.1, 0.3162 … 1000
 MOST_ITERATIONS = 1000  # of L-BFGS
+# Candidates go on from each other's weights, weak penalties last. At this tolerance it takes 0.6 of
+# the time that fits from zero take at scikit-learn's 1e-4, and comes closer to the optimum.
+TOLERANCE = 1e-5
 LEAST = 1e-7  # of a probability, as Keras clips it before it takes the logarithm
+
+
+def solver(**settings) -> "LogisticRegression":
+    """Make what fits a regression."""
+    from sklearn.linear_model import LogisticRegression  # takes a second
+
+    return LogisticRegression(max_iter=MOST_ITERATIONS, **settings)
 
 
 class Linear:
@@ -41,14 +55,15 @@ class Linear:
         if train.tune:
             own = self.labels[rows]
             parts = tuning.parts_of(own, train.tune, generator_for(seed, repeat, "folds"))
+            of_parts = [solver(tol=TOLERANCE, warm_start=True) for _ in parts]
 
-            def held_out(value: float, _: int, part: Part) -> Iterator[Measures]:
+            def held_out(value: float, i: int, part: Part) -> Iterator[Measures]:
                 fitted, scored = (rows[of] for of in part)
-                yield self.measures(self.fit(fitted, value), scored)
+                yield self.measures(self.fit(fitted, of_parts[i].set_params(C=value)), scored)
 
             tried = [*tuning.try_out(CANDIDATES, parts, held_out)]
             value = tuning.choose(tried).value  # of a regression, no candidate diverges
-        weights = self.fit(rows, value)
+        weights = self.fit(rows, solver(C=value))
         of_both = *self.measures(weights, rows), *self.measures(weights, val_rows)
         history = [dict(zip(MEASURES, of_both, strict=True))]
         on_epoch(history[0])
@@ -58,7 +73,7 @@ class Linear:
         """Write the weights of a repeat."""
         regression.save(weights, path)
 
-    def fit(self, rows: np.ndarray, value: float) -> Weights:
+    def fit(self, rows: np.ndarray, model: "LogisticRegression") -> Weights:
         """Fit to the texts of some rows: coefficients (n_ids,) and intercept (1,), float32.
 
         Of more than two labels (n_ids, n_labels) and (n_labels,), a softmax regression. A label
@@ -70,12 +85,10 @@ class Linear:
         present = counts.nonzero()[0]
         coefficients, intercept = np.zeros((n_ids, n_labels)), np.log(counts + 0.5)
         if len(present) > 1:
-            from sklearn.linear_model import LogisticRegression
             from threadpoolctl import threadpool_limits
 
             with threadpool_limits(1):
-                fitted = LogisticRegression(C=value, max_iter=MOST_ITERATIONS)
-                fitted.fit(self.table[rows], self.labels[rows])
+                fitted = model.fit(self.table[rows], self.labels[rows])
             if n_labels == 2:
                 return [np.float32(fitted.coef_[0]), np.float32(fitted.intercept_)]
             own, of_own = fitted.coef_, fitted.intercept_
