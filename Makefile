@@ -1,5 +1,6 @@
 # make repro: the whole comparison.  make test, make test-slow: the tests.  make bench: the speed.
-# make reproduce: the same bytes in two clones, and on an emulated processor where qemu-x86_64 is.
+# make reproduce: the same bytes in two clones.  make emulated: and on an emulated processor, which
+# takes qemu-x86_64.
 # make answer: which start to take, at which number of labels, for the texts of params.yaml.
 # make sweep: the learning curve over the standard grid.  make strong: the strong setting.
 # make projector: the vectors in TensorBoard, after make repro.
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 # DVC's stages and its queue workers find python and dvc through PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro answer test test-slow mutants reproduce bench sweep strong projector lint audit lock
+.PHONY: repro answer test test-slow mutants reproduce emulated bench sweep strong projector lint audit lock
 
 repro: $(VENV)/requirements.txt
 	$(BIN)/dvc repro
@@ -31,6 +32,9 @@ mutants: $(VENV)/requirements-dev.txt
 
 reproduce: $(VENV)/requirements.txt
 	tests/reproduce.sh
+
+emulated: $(VENV)/requirements.txt
+	tests/reproduce.sh emulated
 
 bench: $(VENV)/requirements.txt
 	$(BIN)/python -m benchmarks.compare
