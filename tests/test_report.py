@@ -250,7 +250,10 @@ def test_the_answer_says_how_good_the_best_is_and_what_needs_no_model(
 ):
     result = evaluation(pretrained=WON, finetuned=LOST)
     result["pretrained"]["roc_auc"] = area
-    _, second, third = answer(settings(), result, coverage, DATA).split(". ")
+    _, untuned, second, third = answer(settings(), result, coverage, DATA).split(". ")
+    assert untuned.startswith("All were trained by one recipe")
+    tuned = settings(train={"tune": {"learning_rates": [0.1], "folds": 5}})
+    assert "recipe" not in answer(tuned, result, coverage, DATA)
     assert second == (
         "The most accurate, `pretrained`, labels 64.2 % of the 5,000 test texts right; "
         "always saying spam is right for 44.0 %"

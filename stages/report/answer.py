@@ -20,6 +20,10 @@ GRADES = (
     (0.5, "not much better than a coin toss"),
     (0.0, "no better than a coin toss"),
 )
+UNTUNED = (
+    "All were trained by one recipe, which may suit one start more than another: with `train.tune`"
+    " each chooses its own."
+)
 
 
 class Gap(TypedDict):
@@ -64,6 +68,8 @@ def answer(settings: Params, evaluation: dict, coverage: dict, data: dict) -> st
         else:
             first = f"with one draw of {samples}, {clauses}, which says nothing about other draws."
         first = f"**{short}:** {first}" if short else first[0].upper() + first[1:]
+        if not settings.train.tune:
+            first += f" {UNTUNED}"
     return f"{first} {quality(evaluation, data, graded=not doubts)}"
 
 
