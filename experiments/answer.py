@@ -282,10 +282,14 @@ def paragraph(
         f"On {plain(data['name'])}, {n_train:,} texts to train on and {n_test:,} to test on,"
         f" {which}:"
     )
-    said = [advice(chosen)]
-    for variant in table["variant"].unique():
-        if variant != REFERENCE:
-            said.append(sentence(variant, table[table["variant"] == variant], SIZE))
+    others = [name for name in table["variant"].unique() if name != REFERENCE]
+    each = [sentence(name, table[table["variant"] == name], SIZE) for name in others]
+    together = "; ".join(said.removesuffix(".") for said in each)
+    if table[SIZE].nunique() > 1:
+        together = f"Judged over all sizes together, which asks for wider gaps: {together}"
+    said = [advice(chosen), f"{together}."]
+    if any(of.names for of in chosen.values()) and (why := reasons(table, SIZE)):
+        said.append(plain(why))
     last = table[table[SIZE] == table[SIZE].max()].set_index("variant")
     best = last["accuracy"].idxmax()
     always = f"always saying {labels[data['train'].index(max(data['train']))]}"

@@ -261,6 +261,12 @@ def test_every_number_of_the_page_stands_under_its_size_and_variant(measured):
     )
     assert "With 500 labels the most accurate, `learned`, has an accuracy of 0.750" in said
     assert "always saying bad has 0.600" in said
+    open_at = "is not significantly different from `learned` at"
+    assert (
+        f" Judged over all sizes together, which asks for wider gaps: `zebra` {open_at} 50 and 200,"
+        f" and has no verdict at 500; `tfidf` {open_at} 50 and 200, and has no verdict at 500."
+        " There is no verdict where there is doubt: at 500 few texts. With 500"
+    ) in said
     assert "Warning" not in page
     with_f1 = [
         evaluation
