@@ -1,5 +1,12 @@
-"""The picture of a learning curve: a panel for each value, a line for each variant."""
+"""Draw recorded learning curves side by side: a panel for each value, a line for each variant.
 
+    python -m experiments.curve_figure A.csv B.csv --out both.png --title "Test accuracy"
+
+In: tables that `python -m experiments.learning_curve` wrote. Out: one picture of them, each panel
+with the name of its file. A table does not have the single draws, so the picture has no dots.
+"""
+
+import argparse
 import textwrap
 from collections.abc import Iterator
 from itertools import cycle
@@ -13,10 +20,12 @@ from matplotlib.patches import Patch
 from matplotlib.transforms import ScaledTranslation
 
 from experiments.runs import METRICS, is_numeric, written
-from experiments.verdicts import crossings
+from experiments.verdicts import SIZE, crossings
 from stages.report import figures
+from stages.shared.errors import InputError, run
 
 PANELS_A_ROW = 4
+PANEL = "curve"  # the column with the names of recorded curves
 MARKERS = "osD^v"
 APART = 3.5 / 72  # inches between the dots of two variants at one point
 
@@ -28,7 +37,8 @@ def by_panel(table: pd.DataFrame, panels: list[str]) -> Iterator[tuple[str, pd.D
         return
     for values, part in table.groupby(panels, sort=False, dropna=False):
         pairs = zip(panels, values, strict=True)
-        yield ", ".join(f"{key} {written(value)}" for key, value in pairs), part
+        named = (written(v) if key == PANEL else f"{key} {written(v)}" for key, v in pairs)
+        yield ", ".join(named), part
 
 
 def draw(
@@ -137,5 +147,38 @@ def drawable(text: str) -> str:
     return "".join(c if font.get_char_index(ord(c)) else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-if __name__ == "__main__":  # it is a part of the others
-    print(__doc__)
+def recorded(path: Path) -> pd.DataFrame:
+    """Read a table of `learning_curve`, its panels named by the file and by what they differ in.
+
+    Raises InputError if it is another table, or none.
+    """
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: no table can be read: {error}") from error
+    if missing := {SIZE, "variant", "accuracy", "majority"} - {*table}:
+        raise InputError(f"{path} has no column {min(missing)}: it is no learning curve")
+    before = [*table][: [*table].index(SIZE)]
+    differing = [column for column in before if table[column].nunique() > 1]
+    names = [path.stem.replace("_", " ") + "".join(f", {written(v)}" for v in values)
+             for values in table[differing].to_numpy()]  # fmt: skip
+    return table.assign(**{PANEL: names})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.curve_figure", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    parser.add_argument("--out", type=Path, required=True, help="the picture")
+    parser.add_argument("--title", default="Test accuracy")
+    arguments = parser.parse_args()
+    table = pd.concat([recorded(path) for path in arguments.files], ignore_index=True)
+    no_draws = pd.DataFrame(columns=["experiment", "variant", "draw"])
+    draw(table, no_draws, SIZE, [PANEL], "accuracy", arguments.title, arguments.out)
+    print(arguments.out)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -13,7 +13,7 @@ trap 'rm -rf "$work"' EXIT
 reproduce() { # folder, last stage, what else to give dvc exp run, command to put before it
   git clone --quiet "$project" "$work/$1"
   (cd "$work/$1" && ${4:-} dvc exp run --quiet -S train.epochs=2 ${3:-} "$2") \
-    &> "$work/log" || { cat "$work/log"; exit 1; }
+    &> "$work/log" || { grep -av "TCG doesn't support" "$work/log"; exit 1; }
 }
 
 compare() { # folder, what
@@ -37,7 +37,9 @@ emulated)
   few="-S train.repeats=1 -S train.samples=64 -S train.validation_samples=100"
   reproduce first train "$few"
   mkdir "$work/bin"
-  printf '#!/bin/sh\nexec qemu-x86_64 -cpu Haswell %s "$@"\n' "$(command -v python)" > "$work/bin/python"
+  # The emulator crashes in NumPy's sort for AVX2.
+  printf '#!/bin/sh\nNPY_DISABLE_CPU_FEATURES=X86_V3 exec qemu-x86_64 -cpu Haswell %s "$@"\n' \
+    "$(command -v python)" > "$work/bin/python"
   chmod +x "$work/bin/python"
   PATH="$work/bin:$PATH" reproduce emulated train "$few"
   compare emulated data/embeddings data/models metrics/training

@@ -288,6 +288,46 @@ def test_the_legend_says_what_is_drawn_and_no_more(tmp_path):
     assert path.stat().st_size > 10_000
 
 
+def test_recorded_curves_are_drawn_side_by_side_under_their_names(tmp_path, monkeypatch):
+    heads = [run(f"{n}{head}", n, head) for n in (100, 200) for head in ("flatten", "mean")]
+    alone = [run("a", 100, gap=0.2), run("b", 200, gap=0.3)]
+    for name, rows in (("recipe", heads), ("all_tuned", alone)):
+        table = lc.curve(pd.DataFrame(rows), SWEPT, PANELS, DATA)
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+    drawn = {}
+
+    def keep(figure, path):
+        for axis in figure.axes:
+            learned, pretrained, *_ = axis.get_lines()
+            assert learned.get_ydata().tolist() == [0.6, 0.6]
+            drawn[axis.get_title()] = pretrained.get_ydata().tolist()
+
+    monkeypatch.setattr(curve_figure.figures, "save", keep)
+    files = [str(tmp_path / f"{name}.csv") for name in ("recipe", "all_tuned")]
+    monkeypatch.setattr("sys.argv", ["curve_figure", *files, "--out", "both.png"])
+    curve_figure.main()
+    assert drawn == {
+        "recipe, flatten": [0.7, 0.7], "recipe, mean": [0.7, 0.7], "all tuned": [0.8, 0.9],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "no table can be read"),
+        (b"", "no table can be read"),
+        (b"\xff\xfe\x00", "no table can be read"),
+        (b"variant,accuracy,majority\n", "has no column train.samples"),
+    ],
+)
+def test_what_is_no_recorded_curve_is_one_line(tmp_path, content, said):
+    path = tmp_path / "curve.csv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=said):
+        curve_figure.recorded(path)
+
+
 @pytest.mark.parametrize(
     ("swept", "values", "said"),
     [
