@@ -44,6 +44,20 @@ def test_vectors_are_those_of_the_exact_decomposition(counts):
     np.testing.assert_allclose(np.abs(vectors), np.abs(exact), atol=2e-3)
 
 
+def test_of_rare_words_vectors_are_those_of_presence_and_squared_idf(counts):
+    present = counts.toarray() > 0
+    weight = (1 + np.log((1 + len(present)) / (1 + present.sum(axis=0)))) ** 2
+    table = present * weight
+    table /= np.linalg.norm(table, axis=1, keepdims=True)
+    _, spread, components = np.linalg.svd(table)
+    exact = components[:2].T * spread[:2] * weight[:, None]
+    vectors = lsa.fit_vectors(counts, 3, np.random.default_rng(0), rare=True)[:, :2]
+    assert not vectors[0].any()
+    np.testing.assert_allclose(np.abs(vectors), np.abs(exact), atol=2e-3)
+    plain = lsa.fit_vectors(counts, 3, np.random.default_rng(0))[:, :2]
+    assert not np.allclose(np.abs(vectors), np.abs(plain), atol=0.05)
+
+
 def test_more_columns_than_there_is_rank_for_are_zero(counts):
     vectors = lsa.fit_vectors(counts, N_IDS + 5, np.random.default_rng(0))
     assert vectors.shape == (N_IDS, N_IDS + 5)

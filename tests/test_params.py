@@ -154,6 +154,12 @@ def test_the_default_parameters_are_valid(project):
         ("tokenize.method", "icu", "tokenize.method is 'icu', but should be 'keras' or 'unicode'"),
         ("tokenize.lowercase", "no", "is 'no', but should be True, False or 'turkish'"),
         ("embed.random", {"dim": 3, "match": "folded"}, "embed.random.match is of vectors"),
+        (
+            "embed.random",
+            {"dim": 3, "weighting": "rare"},
+            "weighting is of fitted columns, and there",
+        ),
+        ("embed.both.weighting", "all", "is 'all', but should be 'plain', 'rare' or 'both'"),
         ("embed.both.match", "fuzzy", "is 'fuzzy', but should be 'exact' or 'folded'"),
         ("train.word_dropout", 1, "train.word_dropout is 1, but should be less than 1"),
         ("train.tune", {"learning_rates": [], "folds": 2}, "train.tune.learning_rates is []"),

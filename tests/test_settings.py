@@ -76,6 +76,20 @@ def test_every_combination_of_starts_gives_each_the_same_matrix(project, stage):
                 np.testing.assert_array_equal(matrix, whole[name], err_msg=str(chosen))
 
 
+def test_columns_of_both_weightings_stand_beside_each_other(project, stage):
+    plain, rare = {"fitted": 2}, {"fitted": 2, "weighting": "rare"}
+    both = plain | {"weighting": "both"}
+    embed = {"plain": plain, "rare": rare, "both": both, "all": both | {"vectors": "glove"}}
+    learned = {"vectors": "plain", "trainable": True}
+    edit_params(project, embed=embed, variants={"learned": learned})
+    stage("embed")
+    found = matrices()
+    assert not np.allclose(np.abs(found["plain"]), np.abs(found["rare"]), atol=0.01)
+    np.testing.assert_array_equal(found["both"], np.hstack([found["plain"], found["rare"]]))
+    assert found["all"].shape[1] == 8 + 4
+    np.testing.assert_array_equal(found["all"][:, 8:], found["both"])
+
+
 def layers(variant: str) -> dict[str, list[np.ndarray]]:
     """Kernel and bias, or the matrix, of each layer of a trained model, from the widest on."""
     with h5py.File(artifacts.weights(variant, 0)) as file:

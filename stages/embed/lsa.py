@@ -14,17 +14,22 @@ POWER_ITERATIONS = 4  # scikit-learn's advice where precision matters
 PRETRAINED_SHARE = 0.3  # chosen on validation texts, 200 labels; 0.1 to 0.5 did as well
 
 
-def fit_vectors(counts: csr_array, dim: int, generator: np.random.Generator) -> np.ndarray:
+def fit_vectors(
+    counts: csr_array, dim: int, generator: np.random.Generator, rare: bool = False
+) -> np.ndarray:
     """Fit (n_ids, dim) float32 vectors to (n_texts, n_ids) counts.
 
     Latent semantic analysis (Deerwester et al., "Indexing by latent semantic analysis", JASIS 41,
     1990, 391-407): T = U S V' is the singular value decomposition of texts by words in TF-IDF.
-    Word w gets idf(w) S V[w], so that the mean of a text's vectors lies near its row of U S; an
-    id that occurs nowhere gets zeros.
+    Word w gets idf(w) S V[w], so that the mean of a text's vectors has nearly the direction of its
+    row of T V S = U S²; an id that occurs nowhere gets zeros. With `rare` a word counts once in a
+    text, and by idf(w)².
     """
     n_texts, n_ids = counts.shape
     in_texts = np.bincount(counts.indices, minlength=n_ids) > 0
     idf = tf_idf.fit(counts).astype(np.float64)
+    if rare:
+        counts, idf = counts.sign(), idf * idf
     table = tf_idf.weigh(counts, idf)
     rank = min(dim, n_texts, n_ids)
     with threadpool_limits(1):  # how a product is split decides its last digits
@@ -51,6 +56,6 @@ def centred(vectors: np.ndarray, counts: csr_array) -> np.ndarray:
     return (moved / (norm or 1)).astype(np.float32)
 
 
-def beside(pretrained: np.ndarray, domain: np.ndarray) -> np.ndarray:
+def beside(pretrained: np.ndarray, *fitted: np.ndarray) -> np.ndarray:
     """Put centred matrices (n_ids, any) beside each other, the first scaled by PRETRAINED_SHARE."""
-    return np.hstack([np.float32(PRETRAINED_SHARE) * pretrained, domain])
+    return np.hstack([np.float32(PRETRAINED_SHARE) * pretrained, *fitted])

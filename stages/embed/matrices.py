@@ -83,11 +83,12 @@ class Builder:
         if start.fitted:
             from stages.embed import lsa  # scikit-learn takes a second to import
 
-            fitted = lsa.fit_vectors(
-                self.table, start.fitted, generator_for(self.seed, 0, "fitted")
-            )
-            parts = [lsa.centred(part, self.table) for part in (*parts, fitted)]
-            return lsa.beside(*parts) if len(parts) > 1 else parts[0]
+            kinds = {"plain": (False,), "rare": (True,), "both": (False, True)}[start.weighting]
+            for rare in kinds:
+                generator = generator_for(self.seed, 0, "fitted")
+                parts.append(lsa.fit_vectors(self.table, start.fitted, generator, rare))
+            parts = [lsa.centred(part, self.table) for part in parts]
+            return lsa.beside(*parts) if start.vectors else np.hstack(parts)
         return parts[0]
 
     def coverage(self, start: Start) -> dict:

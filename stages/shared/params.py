@@ -83,6 +83,8 @@ def conflicts(settings: Params) -> Iterator[str]:
             yield f"embed.{name}.shuffled is of vectors, and there are none: leave it out"
         if start.match != "exact" and not start.vectors:
             yield f"embed.{name}.match is of vectors, and there are none: leave it out"
+        if start.weighting != "plain" and not start.fitted:
+            yield f"embed.{name}.weighting is of fitted columns, and there are none: leave it out"
         if start.vectors and start.vectors not in download.vectors:
             yield (
                 f"embed.{name}.vectors is {start.vectors}, but download.vectors has only"

@@ -191,6 +191,11 @@ class Start(Section):
         description="so many columns are fitted to the text of the train split, labels unseen;"
         " with `vectors`, beside them",
     )
+    weighting: Literal["plain", "rare", "both"] = Field(
+        "plain",
+        description="with `fitted`: what a token of a text counts. `plain`: TF-IDF; `rare`: once, by"
+        " the square of its inverse document frequency; `both`: so many columns of each",
+    )
     match: Literal["exact", "folded"] = Field(
         "exact",
         description="with `vectors`: how a word is looked up there. `exact`: letter for letter;"
