@@ -190,3 +190,78 @@ def test_a_label_that_a_draw_lacks_counts_as_half_a_text(trained, n_drawn):
         shares = all_of_them[:, np.sort(own)]
         shares /= shares.sum(axis=1, keepdims=True)
         np.testing.assert_allclose(shares, expected, atol=1e-4)
+
+
+def ratios(table: np.ndarray, is_label: np.ndarray) -> np.ndarray:
+    """Log-count ratios by their definition, of tables as scikit-learn weighs them."""
+    has = table.toarray() > 0
+    p, q = 1 + has[is_label].sum(axis=0), 1 + has[~is_label].sum(axis=0)
+    return np.log((p / p.sum()) / (q / q.sum()))
+
+
+NAIVE_BAYES = {"embed__tfidf": {"texts": "naive-bayes"}}
+
+
+def test_naive_bayes_weighs_words_by_the_labels_of_the_draw_alone(trained):
+    words, labels = trained(**NAIVE_BAYES)
+    table = tables(words)
+    for repeat in range(2):
+        rows, _ = draw_rows(labels, SAMPLES, VALIDATION, generator_for(SEED, repeat, "texts"))
+        weighted = table.toarray() * ratios(table[rows], labels[rows] == 1)
+        model = LogisticRegression().fit(weighted[rows], labels[rows])
+        found = regression.predict(artifacts.weights("tfidf", repeat), words)
+        np.testing.assert_allclose(found, model.predict_proba(weighted)[:, 1], atol=2e-3)
+
+
+def test_naive_bayes_of_many_labels_is_one_against_the_rest(trained):
+    words, labels = trained(labels=np.arange(200, dtype=np.int8) % 3, **NAIVE_BAYES)
+    table = tables(words)
+    rows, _ = draw_rows(labels, SAMPLES, VALIDATION, generator_for(SEED, 1, "texts"))
+    logits = []
+    for label in range(3):
+        own = labels[rows] == label
+        weighted = table.toarray() * ratios(table[rows], own)
+        logits.append(LogisticRegression().fit(weighted[rows], own).decision_function(weighted))
+    powers = np.exp(np.stack(logits, axis=1))
+    found = regression.predict(artifacts.weights("tfidf", 1), words)
+    np.testing.assert_allclose(found, powers / powers.sum(axis=1, keepdims=True), atol=2e-3)
+
+
+@pytest.mark.parametrize(("n_drawn", "folds"), [(1, None), (2, None), (3, None), (2, 2), (3, 2)])
+def test_naive_bayes_takes_draws_that_lack_labels(trained, n_drawn, folds):
+    tune = folds and {"learning_rates": [0.1], "folds": folds}
+    words, labels = trained(
+        labels=np.arange(200, dtype=np.int8) % 4, train__samples=n_drawn, train__tune=tune,
+        train__validation_samples=0, **NAIVE_BAYES,
+    )  # fmt: skip
+    rows, _ = draw_rows(labels, n_drawn, 0, generator_for(SEED, 0, "texts"))
+    found = regression.predict(artifacts.weights("tfidf", 0), words)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
+    assert (found[rows].argmax(axis=1) == labels[rows]).all()
+
+
+@pytest.mark.parametrize("texts", ["tf-idf", "naive-bayes"])
+def test_fitted_columns_stand_beside_the_words(trained, texts):
+    start = {"texts": texts, "fitted": 3, "weighting": "rare"}
+    words, labels = trained(embed__tfidf=start)
+    table = tables(words).toarray()
+    matrix = np.load(artifacts.embedding("tfidf"))
+    of_texts = table @ matrix[1:, 1:]
+    assert of_texts.shape[1] == 3
+    distances = ((of_texts - of_texts.mean(axis=0)) ** 2).sum(axis=1)
+    assert distances.mean() == pytest.approx(1, rel=1e-3)
+    present = tf_idf.count_tokens(words, N_WORDS + 1).toarray()[:, 1:] > 0
+    idf = 1 + np.log(201 / (1 + present.sum(axis=0)))
+    rare = present * idf**2
+    rare /= np.linalg.norm(rare, axis=1, keepdims=True)
+    _, spread, components = np.linalg.svd(rare, full_matrices=False)
+    exact = components[:3].T * spread[:3] * idf[:, None]
+    cosines = (matrix[1:, 1:] * exact).sum(axis=0)
+    cosines /= np.linalg.norm(matrix[1:, 1:], axis=0) * np.linalg.norm(exact, axis=0)
+    assert np.abs(cosines)[0] > 0.99
+    rows, _ = draw_rows(labels, SAMPLES, VALIDATION, generator_for(SEED, 1, "texts"))
+    weight = ratios(tables(words)[rows], labels[rows] == 1) if texts == "naive-bayes" else 1
+    features = np.hstack([table * weight, of_texts])
+    model = LogisticRegression().fit(features[rows], labels[rows])
+    found = regression.predict(artifacts.weights("tfidf", 1), words)
+    np.testing.assert_allclose(found, model.predict_proba(features)[:, 1], atol=2e-3)

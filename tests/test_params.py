@@ -21,6 +21,7 @@ def default() -> dict:
     """The project's parameters, with what a user may add."""
     content = yaml.safe_load(PARAMS.read_text())
     content["embed"] |= {"own": {"fitted": 50}, "both": {"vectors": "glove", "fitted": 50}}
+    content["embed"]["texts"] = {"texts": "naive-bayes", "fitted": 50, "weighting": "both"}
     return content
 
 
@@ -160,6 +161,9 @@ def test_the_default_parameters_are_valid(project):
             "weighting is of fitted columns, and there",
         ),
         ("embed.both.weighting", "all", "is 'all', but should be 'plain', 'rare' or 'both'"),
+        ("embed.tfidf.dim", 3, "embed.tfidf should be {dim: 50}, drawn at random, or"),
+        ("embed.tfidf.vectors", "glove", "embed.tfidf should be {dim: 50}, drawn at random, or"),
+        ("embed.random.fitted", 3, "embed.random should be {dim: 50}, drawn at random, or"),
         ("embed.both.match", "fuzzy", "is 'fuzzy', but should be 'exact' or 'folded'"),
         ("train.word_dropout", 1, "train.word_dropout is 1, but should be less than 1"),
         ("train.tune", {"learning_rates": [], "folds": 2}, "train.tune.learning_rates is []"),

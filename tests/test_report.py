@@ -12,7 +12,7 @@ from stages.report.answer import answer, terminal
 from stages.report.html import html
 from stages.report.markdown import plain
 from stages.report.page import markdown
-from stages.shared.schema import Params
+from stages.shared.schema import Params, Start
 
 DATA = {
     "name": "mine.csv", "labels": ["ham", "spam"], "train": [9_000, 11_000], "test": [2_800, 2_200],
@@ -231,6 +231,10 @@ def test_a_baseline_and_a_control_are_compared_but_do_not_answer(settings, cover
     assert "`tfidf` beats `learned` by 4.2 points" in said
     page = markdown(own, result, coverage, DATA, {})
     assert "| `tfidf` | no embedding: a logistic regression on TF-IDF |" in page
+    own.embed["tfidf"] = Start(texts="naive-bayes", fitted=9)
+    page = markdown(own, result, coverage, DATA, {})
+    assert "TF-IDF, weighed by naive Bayes and 9 columns fitted to the text |" in page
+    assert answer(own, result, coverage, DATA).startswith("**No:** ")
     assert "| `control` | pretrained vectors of other words, frozen |" in page
 
 

@@ -2,8 +2,8 @@
 
 In:  data/sequences/vocabulary.parquet, data/sequences/train/ and data/raw/vectors/.
 Out: data/embeddings/<key>.npy, (num_words + num_bigrams, dim) float32: row 0 is padding and zero,
-     row i belongs to id i, a word without a vector has zeros. Of TF-IDF, (.., 1): the inverse
-     document frequency of each id.
+     row i belongs to id i, a word without a vector has zeros. Of texts, (.., 1 + fitted): the
+     inverse document frequency of each id comes first.
      metrics/coverage.json: of each key that looks words up, which share of the vocabulary, and of
      the tokens, has a vector, and `warnings`: sentences about too small a share.
      Vectors in data/raw/vectors/ that params.yaml no longer names are removed.

@@ -5,7 +5,6 @@ In: how often each text has each id. Out: matrices to start from, a row for each
 
 import numpy as np
 from scipy.sparse import csr_array
-from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 
 from stages.shared import tf_idf
@@ -25,6 +24,8 @@ def fit_vectors(
     row of T V S = U S²; an id that occurs nowhere gets zeros. With `rare` a word counts once in a
     text, and by idf(w)².
     """
+    from sklearn.utils.extmath import randomized_svd  # takes a second
+
     n_texts, n_ids = counts.shape
     in_texts = np.bincount(counts.indices, minlength=n_ids) > 0
     idf = tf_idf.fit(counts).astype(np.float64)
@@ -54,6 +55,19 @@ def centred(vectors: np.ndarray, counts: csr_array) -> np.ndarray:
     means = (counts @ moved) / np.maximum(counts.sum(axis=1), 1)[:, None]
     norm = np.sqrt((means**2).sum(axis=1).mean())
     return (moved / (norm or 1)).astype(np.float32)
+
+
+def for_texts(vectors: np.ndarray, counts: csr_array, idf: np.ndarray) -> np.ndarray:
+    """Turn vectors (n_ids, dim) into columns for texts in TF-IDF, (n_ids, dim) float32.
+
+    A text's row of TF-IDF times the columns is as far as a row of TF-IDF is long: the mean square
+    distance to the mean text is 1. idf (n_ids,) is a part of that row, and is taken out here.
+    """
+    columns = vectors / idf[:, None]
+    with threadpool_limits(1):
+        of_texts = tf_idf.weigh(counts, idf) @ columns
+    spread = np.sqrt(of_texts.var(axis=0).sum())
+    return (columns / (spread or 1)).astype(np.float32)
 
 
 def beside(pretrained: np.ndarray, *fitted: np.ndarray) -> np.ndarray:

@@ -1,16 +1,18 @@
 """The matrices that a variant's embedding can start from: drawn, looked up, fitted to the text.
 
 A matrix is (n_ids, dim) float32. Row 0 is padding and zero, row i belongs to id i: words come
-first, then pairs of words. What has no vector is zero. For TF-IDF, dim is 1: the weight of the id.
+first, then pairs of words. What has no vector is zero. For TF-IDF the first column is the weight of
+the id, and fitted columns follow it.
 """
 
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.sparse import csr_array
 
+from stages.embed import lsa
 from stages.embed.coverage import coverage, warnings
 from stages.embed.matching import find
 from stages.shared import artifacts, tf_idf
@@ -73,23 +75,27 @@ class Builder:
         if start.dim is not None:  # as repeat 0 starts; every other draws a matrix of its own
             return draw_matrix(self.n_ids, start.dim, generator_for(self.seed, 0, "embedding"))
         if start.texts:
-            return tf_idf.fit(self.table)[:, None]
+            idf = tf_idf.fit(self.table)
+            columns = [lsa.for_texts(part, self.table, idf) for part in self.fitted(start)]
+            return np.hstack([idf[:, None], *columns])
         parts = []
         if start.vectors:
             vectors, rows = self.look_up(start)
             parts.append(look_up(rows, vectors.matrix, self.num_words, self.n_ids))
         if start.shuffled:
             parts = [shuffled(parts[0], generator_for(self.seed, 0, "shuffle"))]
-        if start.fitted:
-            from stages.embed import lsa  # scikit-learn takes a second to import
+        if not start.fitted:
+            return parts[0]
+        parts = [lsa.centred(part, self.table) for part in (*parts, *self.fitted(start))]
+        return lsa.beside(*parts) if start.vectors else np.hstack(parts)
 
-            kinds = {"plain": (False,), "rare": (True,), "both": (False, True)}[start.weighting]
-            for rare in kinds:
-                generator = generator_for(self.seed, 0, "fitted")
-                parts.append(lsa.fit_vectors(self.table, start.fitted, generator, rare))
-            parts = [lsa.centred(part, self.table) for part in parts]
-            return lsa.beside(*parts) if start.vectors else np.hstack(parts)
-        return parts[0]
+    def fitted(self, start: Start) -> list[np.ndarray]:
+        """Fit the columns of a key of `embed`, (n_ids, fitted) float32 for each weighting."""
+        if not start.fitted:
+            return []
+        kinds = {"plain": (False,), "rare": (True,), "both": (False, True)}[start.weighting]
+        draws = partial(generator_for, self.seed, 0, "fitted")
+        return [lsa.fit_vectors(self.table, start.fitted, draws(), rare) for rare in kinds]
 
     def coverage(self, start: Start) -> dict:
         """Count what of the text has a vector in the file that `start` looks words up in."""

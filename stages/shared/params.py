@@ -73,11 +73,11 @@ def conflicts(settings: Params) -> Iterator[str]:
         if not is_packaged and not source.path and source.source not in OFFICIAL:
             yield f"download.{name}: source {source.source} needs a path"
     for name, start in embed.items():
-        kinds = start.is_drawn, bool(start.vectors or start.fitted), start.texts is not None
-        if sum(kinds) != 1:
+        kinds = start.is_drawn, bool(start.vectors), start.texts is not None
+        if sum(kinds) > 1 or (start.is_drawn if start.fitted else not sum(kinds)):
             yield (
                 f"embed.{name} should be {{dim: 50}}, drawn at random, or {{vectors: …}} or"
-                " {fitted: 50}, or the latter two together, or {texts: tf-idf}"
+                " {texts: tf-idf}, or {fitted: 50} alone or with one of the latter two"
             )
         if start.shuffled and not start.vectors:
             yield f"embed.{name}.shuffled is of vectors, and there are none: leave it out"
@@ -104,8 +104,8 @@ def conflicts(settings: Params) -> Iterator[str]:
             yield f"variants.{name} must have an embedding: {variant.vectors} has a vector a text"
         elif embed[variant.vectors].texts and variant.trainable:
             yield (
-                f"variants.{name}.trainable is true, but nothing below the regression on TF-IDF can"
-                " be trained: set it to false"
+                f"variants.{name}.trainable is true, but nothing below a regression on texts can be"
+                " trained: set it to false"
             )
     tune, samples = settings.train.tune, settings.train.samples
     if tune and tune.folds > samples:

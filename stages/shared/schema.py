@@ -189,12 +189,12 @@ class Start(Section):
     fitted: Width | None = Field(
         None,
         description="so many columns are fitted to the text of the train split, labels unseen;"
-        " with `vectors`, beside them",
+        " with `vectors` or `texts`, beside them",
     )
     weighting: Literal["plain", "rare", "both"] = Field(
         "plain",
-        description="with `fitted`: what a token of a text counts. `plain`: TF-IDF; `rare`: once, by"
-        " the square of its inverse document frequency; `both`: so many columns of each",
+        description="with `fitted`: what a token of a text counts. `plain`: TF-IDF; `rare`: once,"
+        " by the square of its inverse document frequency; `both`: so many columns of each",
     )
     match: Literal["exact", "folded"] = Field(
         "exact",
@@ -207,10 +207,11 @@ class Start(Section):
         description="with `vectors`: gives the words each other's vectors, a control that has their"
         " scale and not their meaning",
     )
-    texts: Literal["tf-idf"] | None = Field(
+    texts: Literal["tf-idf", "naive-bayes"] | None = Field(
         None,
-        description="a vector for each text instead of each word: `tf-idf`, of which a logistic"
-        " regression is trained",
+        description="a vector for each text instead of each word, of which a logistic regression"
+        " is trained: `tf-idf`; `naive-bayes`: the same, each word weighted by how surely it speaks"
+        " for a label in the draw. With `fitted`, those columns beside it",
     )
 
     @property
@@ -225,7 +226,7 @@ class Start(Section):
     @property
     def is_pretrained(self) -> bool:
         """Whether its vectors say something of the words before a label is seen."""
-        return bool(self.fitted or (self.vectors and not self.shuffled))
+        return not self.texts and bool(self.fitted or (self.vectors and not self.shuffled))
 
 
 class Model(Section):

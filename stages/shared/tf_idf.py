@@ -43,7 +43,11 @@ def weigh(counts: csr_array, idf: np.ndarray) -> csr_array:
 
     transformer, table = TfidfTransformer(), counts.astype(np.float64)
     transformer.idf_ = np.float64(idf)
-    times, place = np.unique(table.data, return_inverse=True)
-    # As sublinear_tf does, with a logarithm that is the same on every processor.
-    table.data = np.array([1 + math.log(count) for count in times])[place]
+    table.data = 1 + logarithm(table.data)  # as sublinear_tf does
     return transformer.transform(table)
+
+
+def logarithm(counts: np.ndarray) -> np.ndarray:
+    """Take logarithms that are the same on every processor, of values (n,) that recur."""
+    distinct, place = np.unique(counts, return_inverse=True)
+    return np.array([math.log(count) for count in distinct])[place]

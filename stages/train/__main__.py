@@ -75,10 +75,10 @@ def read(settings: Params, name: str) -> Variant:
     texts = Texts(sequences, labels, n_validation)
     if (n_lacking := texts.n_labels - train.samples) > 0:
         print(f"each draw lacks {n_lacking} of the {texts.n_labels} labels")
-    if settings.embed[own.vectors].texts:
+    if kind := settings.embed[own.vectors].texts:
         from stages.train.linear import Linear
 
-        return Linear(settings, matrix[:, 0], texts)
+        return Linear(settings, matrix, texts, kind == "naive-bayes")
     from stages.train.repeats import Network  # imports TensorFlow, which takes seconds
 
     return Network(name, settings, matrix, texts)

@@ -1,12 +1,15 @@
 """One repeat of a linear variant: what it is fitted to, and its penalty."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.sparse import csr_array, hstack
 from scipy.special import logsumexp
 
+from stages.shared import tf_idf
 from stages.shared.draws import generator_for
 from stages.shared.history import MEASURES
 from stages.shared.schema import Params
@@ -27,11 +30,17 @@ TOLERANCE = 1e-5
 LEAST = 1e-7  # of a probability, as Keras clips it before it takes the logarithm
 
 
-def solver(**settings) -> "LogisticRegression":
-    """Make what fits a regression."""
-    from sklearn.linear_model import LogisticRegression  # takes a second
+def log_count_ratios(table: csr_array, is_label: np.ndarray) -> np.ndarray:
+    """Say how surely each word speaks for a label: (n_ids,) float64, of table (n_texts, n_ids).
 
-    return LogisticRegression(max_iter=MOST_ITERATIONS, **settings)
+    The logarithm of its share of the label's words over its share of all others', where a text has
+    a word or not, and each word one text more (Wang and Manning, "Baselines and bigrams: simple,
+    good sentiment and topic classification", ACL 2012, 90-94, equation 2).
+    """
+    n_with = partial(np.bincount, minlength=table.shape[1])
+    of_label, others = (1 + n_with(table[rows].indices) for rows in (is_label, ~is_label))
+    in_all = tf_idf.logarithm(np.array([of_label.sum(), others.sum()]))
+    return tf_idf.logarithm(of_label) - tf_idf.logarithm(others) - (in_all[0] - in_all[1])
 
 
 class Linear:
@@ -40,10 +49,15 @@ class Linear:
     chooses = "C"
     packages = ("scikit-learn", "scipy", "numpy")
 
-    def __init__(self, settings: Params, idf: np.ndarray, texts: Texts):
-        """Weigh the texts by idf, (n_ids,) float32."""
-        self.settings, self.idf, self.texts, self.labels = settings, idf, texts, texts.labels
-        self.table = regression.weighed(texts.sequences, idf)
+    def __init__(self, settings: Params, matrix: np.ndarray, texts: Texts, is_bayes: bool):
+        """Weigh the texts by idf, the first column of matrix (n_ids, 1 + n_fitted) float32.
+
+        The others are columns beside it, for texts in TF-IDF.
+        """
+        self.settings, self.texts, self.labels = settings, texts, texts.labels
+        self.idf, self.columns, self.is_bayes = matrix[:, 0], matrix[:, 1:], is_bayes
+        self.table = regression.weighed(texts.sequences, self.idf)
+        self.one_by_one = is_bayes and texts.n_labels > 2  # each label has word weights of its own
 
     def train(
         self, repeat: int, on_epoch: Callable[[dict[str, float]], None]
@@ -55,15 +69,16 @@ class Linear:
         if train.tune:
             own = self.labels[rows]
             parts = tuning.parts_of(own, train.tune, generator_for(seed, repeat, "folds"))
-            of_parts = [solver(tol=TOLERANCE, warm_start=True) for _ in parts]
+            of_parts = [self.solvers(tol=TOLERANCE, warm_start=True) for _ in parts]
 
             def held_out(value: float, i: int, part: Part) -> Iterator[Measures]:
                 fitted, scored = (rows[of] for of in part)
-                yield self.measures(self.fit(fitted, of_parts[i].set_params(C=value)), scored)
+                solvers = [solver.set_params(C=value) for solver in of_parts[i]]
+                yield self.measures(self.fit(fitted, solvers), scored)
 
             tried = [*tuning.try_out(CANDIDATES, parts, held_out)]
             value = tuning.choose(tried).value  # of a regression, no candidate diverges
-        weights = self.fit(rows, solver(C=value))
+        weights = self.fit(rows, self.solvers(C=value))
         of_both = *self.measures(weights, rows), *self.measures(weights, val_rows)
         history = [dict(zip(MEASURES, of_both, strict=True))]
         on_epoch(history[0])
@@ -73,25 +88,34 @@ class Linear:
         """Write the weights of a repeat."""
         regression.save(weights, path)
 
-    def fit(self, rows: np.ndarray, model: "LogisticRegression") -> Weights:
+    def solvers(self, **settings) -> list["LogisticRegression"]:
+        """Make what fits: one for all labels, or one for each."""
+        from sklearn.linear_model import LogisticRegression  # takes a second
+
+        n_solvers = self.texts.n_labels if self.one_by_one else 1
+        return [LogisticRegression(max_iter=MOST_ITERATIONS, **settings) for _ in range(n_solvers)]
+
+    def fit(self, rows: np.ndarray, solvers: list["LogisticRegression"]) -> Weights:
         """Fit to the texts of some rows: coefficients (n_ids,) and intercept (1,), float32.
 
-        Of more than two labels (n_ids, n_labels) and (n_labels,), a softmax regression. A label
-        that the rows lack counts as half a text. If they have one label only, it counts as half a
-        text more, and the words as nothing.
+        Of more than two labels (n_ids, n_labels) and (n_labels,), a softmax regression; of naive
+        Bayes one against the rest for each, which meet in the softmax. A label that the rows lack
+        counts as half a text. If they have one label only, it counts as half a text more, and the
+        words as nothing.
         """
-        n_labels, n_ids = self.texts.n_labels, self.table.shape[1]
-        counts = np.bincount(self.labels[rows], minlength=n_labels)
+        labels, n_labels, n_ids = self.labels[rows], self.texts.n_labels, self.table.shape[1]
+        counts = np.bincount(labels, minlength=n_labels)
         present = counts.nonzero()[0]
         coefficients, intercept = np.zeros((n_ids, n_labels)), np.log(counts + 0.5)
-        if len(present) > 1:
-            from threadpoolctl import threadpool_limits
-
-            with threadpool_limits(1):
-                fitted = model.fit(self.table[rows], self.labels[rows])
+        if len(present) > 1 and self.one_by_one:
+            intercept -= np.log(len(rows))
+            for label in present:
+                own, [intercept[label]] = self.fit_one(rows, labels == label, solvers[label])
+                coefficients[:, label] = own[0]
+        elif len(present) > 1:
+            own, of_own = self.fit_one(rows, labels, solvers[0])
             if n_labels == 2:
-                return [np.float32(fitted.coef_[0]), np.float32(fitted.intercept_)]
-            own, of_own = fitted.coef_, fitted.intercept_
+                return [np.float32(own[0]), np.float32(of_own)]
             if len(present) == 2:  # scikit-learn gives the second less the first
                 own, of_own = np.concatenate([-own, own]) / 2, np.append(-of_own, of_own) / 2
             coefficients[:, present] = own.T
@@ -99,6 +123,28 @@ class Linear:
         elif n_labels == 2:
             coefficients, intercept = coefficients[:, 0], np.diff(intercept)
         return [np.float32(coefficients), np.float32(intercept)]
+
+    def fit_one(
+        self, rows: np.ndarray, labels: np.ndarray, solver: "LogisticRegression"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Fit to texts in TF-IDF: coefficients (1 or n_labels, n_ids), and an intercept for each.
+
+        What stands beside TF-IDF is a sum over its words too, so its coefficients are added to
+        those of the words.
+        """
+        from threadpoolctl import threadpool_limits
+
+        table, n_ids = self.table[rows], self.table.shape[1]
+        with threadpool_limits(1):
+            features, weight = table.copy(), np.ones(n_ids)
+            if self.is_bayes:
+                weight = log_count_ratios(table, labels == labels.max())
+                features.data *= weight[table.indices]
+            if self.columns.shape[1]:
+                features = hstack([features, csr_array(table @ self.columns)], format="csr")
+            fitted = solver.fit(features, labels)
+            own, beside = fitted.coef_[:, :n_ids] * weight, fitted.coef_[:, n_ids:]
+            return own + beside @ self.columns.T, fitted.intercept_
 
     def measures(self, weights: Weights, rows: np.ndarray) -> Measures:
         """Score rows: log loss and accuracy; NaN without any."""
