@@ -421,6 +421,6 @@ def test_every_line_of_the_strong_setting_is_needed_or_can_be_left_out(monkeypat
     assert ablation.is_valid(setting)
     left_out = ablation.without(setting, ["train.validation_samples"])
     assert "model.head" not in left_out
-    assert {"embed.adapted.vectors", "embed.adapted.fitted"} <= {*left_out}
+    assert {"embed.adapted.vectors", "embed.adapted.weighting"} <= {*left_out}
     assert "train.word_dropout" in left_out
     assert all(len(rest) == len(setting) - 1 for key, rest in left_out.items() if key != "nothing")
