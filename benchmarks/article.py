@@ -48,12 +48,20 @@ def fill_matrix(word_index, vectors, num_words=MAX_WORDS):
     return matrix
 
 
-def build(dim, maxlen=MAXLEN, hidden_units=32, mean=False, num_words=MAX_WORDS):
-    """The article's model, compiled; with `mean`, the masked average in place of Flatten."""
+def build(dim, maxlen=MAXLEN, hidden_units=32, head="flatten", num_words=MAX_WORDS):
+    """The article's model; or with the masked average or a convolution in place of Flatten."""
+    heads = {
+        "flatten": [keras.layers.Flatten()],
+        "mean": [keras.layers.GlobalAveragePooling1D()],
+        "conv": [
+            keras.layers.Conv1D(64, 5, activation="relu"),
+            keras.layers.GlobalMaxPooling1D(),
+        ],
+    }
     layers = [
         keras.Input((maxlen,)),
-        keras.layers.Embedding(num_words, dim, mask_zero=mean),
-        keras.layers.GlobalAveragePooling1D() if mean else keras.layers.Flatten(),
+        keras.layers.Embedding(num_words, dim, mask_zero=head == "mean"),
+        *heads[head],
     ]
     if hidden_units:
         layers.append(keras.layers.Dense(hidden_units, activation="relu"))

@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Barrier
@@ -44,6 +45,7 @@ EPOCHS = {
     "epoch_listing2": (200, 10_000, 100, 100, False, "flatten", 32, 32),
     "epoch_trainable_20k": (20_000, 5_000, 100, 100, True, "flatten", 32, 32),
     "epoch_mean_25k": (25_000, 0, 400, 100, True, "mean", 0, 64),
+    "epoch_conv": (4_000, 1_000, 100, 100, True, "conv", 32, 32),
 }
 # Ours, chosen on 5,000 reviews held out of the train split.
 MEAN_HEAD = {"epochs": 1, "batch_size": 512, "optimizer": "adam", "learning_rate": 0.04}
@@ -161,7 +163,7 @@ def epoch(side: str, folder: Path, row: str) -> float:
     else:
         from benchmarks import article
 
-        network = article.build(dim, maxlen, hidden_units, mean=head == "mean")
+        network = article.build(dim, maxlen, hidden_units, head)
         network.layers[0].set_weights([matrix])
         network.layers[0].trainable = trainable
         article.compile_model(network)
@@ -174,6 +176,22 @@ def epoch(side: str, folder: Path, row: str) -> float:
                 )
             )
     return statistics.median(times[1:])
+
+
+def score_conv(side: str, folder: Path) -> float:
+    """Score the reviews with a convolution: the median of three, after one that compiles."""
+    tokens = np.load(folder / "tokens_100.npy")[:LABELLED]
+    if side == "ours":
+        from stages.predict.scoring import Scorer
+        from stages.train.network import build_model
+
+        network = build_model("conv", NUM_WORDS, 100, 100, 32, True)
+        predict = partial(Scorer(network).predict, network.get_weights())
+    else:
+        from benchmarks import article
+
+        predict = partial(article.build(100, 100, head="conv").predict, verbose=0)
+    return statistics.median([seconds(lambda: predict(tokens)) for _ in range(4)][1:])
 
 
 def clone(folder: Path, name: str) -> Path:
@@ -288,6 +306,7 @@ ROWS: dict[str, Callable[[str, Path], float]] = {
     "tokenize": tokenize,
     "vectors_text": vectors_text,
     **{row: lambda side, folder, row=row: epoch(side, folder, row) for row in EPOCHS},
+    "score_conv": score_conv,
     "end_to_end": end_to_end,
     "noop": noop,
     "fasttext_mean_25k": fasttext_mean_25k,

@@ -14,7 +14,7 @@ import pytest
 from stages.predict.scoring import Scorer
 from stages.train.batches import WIDTH_STEP, drop_words, prepare, stacked
 from stages.train.loop import SUPPORTED, Loop, initial_weights
-from stages.train.network import build_model
+from stages.train.network import CONV_WIDTH, build_model
 
 HEADS = ("flatten", "mean", "conv")
 NUM_WORDS, DIM, MAXLEN, HIDDEN_UNITS = 1000, 5, 12, 4
@@ -50,13 +50,13 @@ def weights_for(model, seed=1):
     return initial_weights(model, seed, matrix)
 
 
-def run_keras(model, optimizer, x, y=LABELS, y_val=VALIDATION_LABELS):
+def run_keras(model, optimizer, x, y=LABELS, y_val=VALIDATION_LABELS, x_val=VALIDATION_REVIEWS):
     """`model.fit`, an epoch at a time on the reviews in our order: weights, history."""
     model.set_weights(weights_for(model))
     config = {"class_name": optimizer, "config": {"learning_rate": LEARNING_RATE}}
     loss = "binary" if model.output_shape[1] == 1 else "sparse_categorical"
     model.compile(config, f"{loss}_crossentropy", metrics=["accuracy"], run_eagerly=True)
-    validation = VALIDATION_REVIEWS, y_val
+    validation = x_val, y_val
     settings = {"shuffle": False, "verbose": 0, "validation_batch_size": VALIDATION}
     epochs = [
         model.fit(x[o], y[o], BATCH_SIZE, validation_data=validation, **settings).history
@@ -103,6 +103,20 @@ def test_many_labels_are_trained_and_scored_as_keras_does(n_labels):
     found = Scorer(model).predict(ours[0], VALIDATION_REVIEWS)
     assert found.shape == (VALIDATION, n_labels)
     np.testing.assert_allclose(found, model.predict(VALIDATION_REVIEWS, verbose=0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_convolution_over_one_window_is_trained_as_keras_does_where_words_are_dropped(optimizer):
+    model = build_model("conv", NUM_WORDS, DIM, CONV_WIDTH, 0, trainable=True, n_labels=3)
+    model.get_layer("embedding").__class__ = DenseGradientEmbedding
+    labels = RNG.integers(0, 3, SAMPLES), RNG.integers(0, 3, VALIDATION)
+    x, x_val = REPEATED[:, -CONV_WIDTH:], VALIDATION_REVIEWS[:, -CONV_WIDTH:]
+    dropped, orders = RNG.random(x.shape) < 0.3, iter(ORDERS)
+    ours = Loop(model, optimizer, LEARNING_RATE, BATCH_SIZE).fit(
+        weights_for(model), x, labels[0], x_val, labels[1], ORDERS,
+        drop=lambda texts: np.where(dropped[next(orders)], 0, texts),
+    )  # fmt: skip
+    assert_same(ours, run_keras(model, optimizer, np.where(dropped, 0, x), *labels, x_val))
 
 
 @pytest.mark.parametrize("optimizer", sorted({*SUPPORTED} - {"rmsprop"}))

@@ -1,12 +1,11 @@
 """The heads do what their names say, at the edges too."""
 
-from stages.train.backend import keras
-
+import h5py
 import numpy as np
 import pytest
 
 from stages.shared.errors import InputError
-from stages.train.network import CONV_WIDTH, ConvByProduct, build_model
+from stages.train.network import CONV_FILTERS, CONV_WIDTH, build_model
 
 
 def test_the_mean_is_over_real_tokens_and_padding_alone_gives_zeros():
@@ -28,12 +27,9 @@ def test_no_hidden_units_means_no_hidden_layer():
     assert names == ["tokens", "embedding", "flatten", "probability"]
 
 
-def test_the_convolution_is_that_of_keras():
-    x = np.random.default_rng(0).normal(size=(2, 9, 3)).astype(np.float32)
-    ours, theirs = (
-        c(4, CONV_WIDTH, activation="relu") for c in (ConvByProduct, keras.layers.Conv1D)
-    )
-    convolved = ours(x)
-    theirs.build(x.shape)
-    theirs.set_weights(ours.get_weights())
-    np.testing.assert_allclose(convolved, theirs(x), atol=1e-6)
+def test_files_of_weights_have_kernel_and_bias_of_the_convolution_where_they_always_were(tmp_path):
+    model = build_model("conv", 10, 3, CONV_WIDTH, 0, trainable=True)
+    model.save_weights(tmp_path / "a.weights.h5")
+    with h5py.File(tmp_path / "a.weights.h5") as file:
+        kernel, bias = (file[f"layers/conv_by_product/vars/{i}"] for i in (0, 1))
+        assert (kernel.shape, bias.shape) == ((CONV_WIDTH, 3, CONV_FILTERS), (CONV_FILTERS,))

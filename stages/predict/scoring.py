@@ -10,24 +10,23 @@ import numpy as np
 
 from stages.shared.files import reading
 from stages.train.batches import SCORING_BATCH, cut, prepare
-from stages.train.network import above_look_up, build_model, has, look_up
+from stages.train.network import Head, build_model
 
 
 class Scorer:
     """Scores texts with the weights of a model; `predict` compiles at its first call."""
 
     def __init__(self, model: keras.Model):
-        self.head = above_look_up(model)
-        self.flat, self.averaged = has(model, "flatten"), has(model, "mean")
+        self.head = Head(model)
         self.num_words = model.get_layer("embedding").input_dim
         self.score = tf.function(self.trace_score, jit_compile=True, autograph=False)
 
     def trace_score(self, table, layers, batches):
         """(n_batches, SCORING_BATCH, n_units) float32: the probabilities of each text."""
+        source = self.head.source(table, layers)
 
         def score_batch(batch):
-            embedded = look_up(table, batch, self.flat)
-            return self.head.stateless_call(layers, [], embedded)[0]
+            return self.head.probability(self.head.features(source, layers, batch), layers)
 
         return tf.map_fn(score_batch, batches, fn_output_signature=tf.float32)
 
@@ -37,7 +36,10 @@ class Scorer:
         Returns the probability of label 1, (n,) float32, or of each of more labels, (n, n_labels).
         """
         table, *layers = map(tf.constant, weights)
-        texts, no_labels = prepare(x, self.num_words, self.averaged), np.zeros(len(x), np.float32)
+        texts, no_labels = (
+            prepare(x, self.num_words, self.head.averaged),
+            np.zeros(len(x), np.float32),
+        )
         batches = cut(texts, no_labels, SCORING_BATCH)
         scores = self.score(table, layers, batches).numpy()
         scores = scores.reshape(-1, scores.shape[-1])[: len(x)]

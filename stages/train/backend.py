@@ -1,7 +1,7 @@
 """Keras and TensorFlow, set up; import this module before anything else that imports them.
 
 The same model and data give the same bytes on any number of cores and on any x86 processor with
-AVX2: no code uses instructions beyond that, `stages.train.network` keeps products too small
+AVX2: no code uses instructions beyond that, `stages.train.products` keeps products too small
 to be cut by the size of a cache, and what is split among threads is split among THREADS everywhere.
 """
 

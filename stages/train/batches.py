@@ -7,7 +7,7 @@ share of its text.
 import numpy as np
 from scipy.sparse import csr_array
 
-ROWS = 32  # of a matrix product; `stages.train.network` says why
+ROWS = 32  # of a matrix product; `stages.train.products` says why
 SCORING_BATCH = ROWS  # so many embedded texts stay within a CPU's cache
 WIDTH_STEP = 128  # widths are multiples of it, so that they seldom change from epoch to epoch
 

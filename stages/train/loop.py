@@ -21,7 +21,7 @@ from scipy.sparse import csr_array
 
 from stages.shared.history import MEASURES
 from stages.train.batches import SCORING_BATCH, WIDTH_STEP, Batches, compact, cut, prepare
-from stages.train.network import above_look_up, has, look_up, look_up_gradient
+from stages.train.network import Head
 
 SUPPORTED = ("sgd", "rmsprop", "adam", "adamw", "adagrad", "adadelta", "adamax", "lion")
 # With a zero gradient, these leave a weight as it is and multiply its accumulators by rho or 1.
@@ -88,16 +88,14 @@ class Loop:
     """
 
     def __init__(self, model: keras.Model, optimizer: str, learning_rate: float, batch_size: int):
-        self.embedding, self.head = model.get_layer("embedding"), above_look_up(model)
-        self.averaged, self.flat = has(model, "mean"), has(model, "flatten")
+        self.embedding, self.head = model.get_layer("embedding"), Head(model)
         self.row_by_row = self.embedding.trainable and optimizer in ROW_BY_ROW
         self.name, self.learning_rate, self.batch_size = optimizer, learning_rate, batch_size
-        self.optimizer = make_optimizer(optimizer, learning_rate, self.head.trainable_variables)
+        self.optimizer = make_optimizer(optimizer, learning_rate, self.head.variables)
         self.rho = getattr(self.optimizer, "rho", 1.0)
         self.table_optimizer = cache(self.make_table_optimizer)
         self.epoch = tf.function(self.trace_epoch, jit_compile=True, autograph=False)
-        n_rows = WIDTH_STEP if self.row_by_row else self.embedding.input_dim
-        self.widths = {"ids": WIDTH_STEP, "rows": n_rows}
+        self.widths = {"ids": WIDTH_STEP, "words": WIDTH_STEP}
 
     def make_table_optimizer(self, n_rows: int) -> keras.Optimizer:
         """The optimizer of so many rows of the embedding matrix."""
@@ -110,7 +108,7 @@ class Loop:
 
     def score(self, features, layers, batch):
         """Sums over the batch: loss, number of correct predictions."""
-        probability = self.head.stateless_call(layers, [], features)[0]
+        probability = self.head.probability(features, layers)
         if probability.shape[1] == 1:
             loss = keras.losses.binary_crossentropy(batch["labels"][:, None], probability)
             correct = tf.equal(probability[:, 0] > 0.5, batch["labels"] > 0.5)
@@ -126,15 +124,16 @@ class Loop:
         if self.row_by_row:
             local = [tf.gather(matrix, batch["rows"]) for matrix in matrices]
             local[1:] = self.make_up(local[1:], i - 1 - tf.gather(last, batch["rows"]))
-        features, n_rows = look_up(local[0], batch, self.flat), local[0].shape[0]
+        embedded, n_rows = self.head.look_up(local[0], batch), local[0].shape[0]
         with tf.GradientTape() as tape:
-            tape.watch([features, *layers])
+            tape.watch([embedded, *layers])
+            features = self.head.trained_features(embedded, layers, batch)
             batch_sums = self.score(features, layers, batch)
             loss = batch_sums[0] / tf.reduce_sum(batch["weight"])
-        upper, *gradients = tape.gradient(loss, [features, *layers])
+        upper, *gradients = tape.gradient(loss, [embedded, *layers])
         layers, slots = self.optimizer.stateless_apply(slots, gradients, layers)
         if self.embedding.trainable:
-            gradient = look_up_gradient(upper, batch, n_rows)
+            gradient = self.head.look_up_gradient(upper, batch, n_rows)
             [table], variables = self.table_optimizer(n_rows).stateless_apply(
                 [*counters, *local[1:]], [gradient], local[:1]
             )
@@ -156,8 +155,10 @@ class Loop:
         if self.row_by_row:
             matrices[1:] = self.make_up(matrices[1:], batches["labels"].shape[0] - 1 - last)
 
+        source = self.head.source(matrices[0], layers)
+
         def validate(_, batch, now):
-            return now + self.score(look_up(matrices[0], batch, self.flat), layers, batch)
+            return now + self.score(self.head.features(source, layers, batch), layers, batch)
 
         val_sums = over(validation, validate, tf.zeros(2))
         means = [sums / tf.reduce_sum(batches["weight"])]
@@ -179,12 +180,15 @@ class Loop:
         """Cut an epoch into batches, and name the rows of the embedding matrix that each holds."""
         batches = cut(texts, y, self.batch_size, self.widths["ids"])
         self.widths["ids"] = batches["ids"].shape[1]
+        n_rows = self.embedding.input_dim
+        if self.row_by_row or self.head.convolved:
+            words, batches["ids"] = compact(batches["ids"], n_rows, self.widths["words"])
+            self.widths["words"] = words.shape[1]
+            batches["rows" if self.row_by_row else "words"] = words
         if self.row_by_row:
-            num_words, width = self.embedding.input_dim, self.widths["rows"]
-            batches["rows"], batches["ids"] = compact(batches["ids"], num_words, width)
-            self.widths["rows"] = batches["rows"].shape[1]
+            n_rows = self.widths["words"]
         if self.embedding.trainable:
-            self.table_optimizer(self.widths["rows"])  # its variables can't be created by a trace
+            self.table_optimizer(n_rows)  # its variables can't be created by a trace
         return tf.nest.map_structure(tf.constant, batches)
 
     def epochs(
@@ -207,7 +211,7 @@ class Loop:
         function that gives the weights that it has then.
         """
         num_words = self.embedding.input_dim
-        texts, held_out = (prepare(part, num_words, self.averaged) for part in (x, x_val))
+        texts, held_out = (prepare(part, num_words, self.head.averaged) for part in (x, x_val))
         y, y_val = np.float32(y), np.float32(y_val)
         validation = tf.nest.map_structure(tf.constant, cut(held_out, y_val, SCORING_BATCH))
         state = self.start(initial)
