@@ -21,7 +21,9 @@ from stages.train.tuning import Measures, Part, Tried
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
 
-C = 1.0  # inverse strength of the penalty, where nothing is tuned: scikit-learn's default
+# The inverse strength of the penalty, where nothing is tuned: scikit-learn's default; with naive
+# Bayes the better of 1 and 10, beside fitted columns, on reviews held out of the train split.
+C, BAYES_C = 1.0, 10.0
 CANDIDATES = [round(10 ** (power / 2), 4) for power in range(-2, 7)]  # 0.1, 0.3162 … 1000
 MOST_ITERATIONS = 1000  # of L-BFGS
 # Candidates go on from each other's weights, weak penalties last. At this tolerance it takes 0.6 of
@@ -65,7 +67,7 @@ class Linear:
         """Train repeat r on its own draw: weights, a history of one epoch, and what was tried."""
         train, seed = self.settings.train, self.settings.seed
         rows, val_rows = self.texts.draw(self.settings, repeat)
-        value, tried = C, []
+        value, tried = BAYES_C if self.is_bayes else C, []
         if train.tune:
             own = self.labels[rows]
             parts = tuning.parts_of(own, train.tune, generator_for(seed, repeat, "folds"))
