@@ -65,12 +65,16 @@ def load(variant: str | None = None, repeat: int | None = None) -> Labeller:
     weights = weights_of(settings, variant, repeat)
     check_unchanged(settings, variant)
     vocabulary = read_vocabulary(settings.tokenize.num_words)
-    with reading(artifacts.TEXTS):
-        names = json.loads(pq.read_schema(artifacts.TEXTS).metadata[b"labels"])
     words = names_of_ids(vocabulary, settings.tokenize.num_words)
     is_linear = settings.embed[settings.variants[variant].vectors].texts is not None
     score = models.scorer(weights, settings.model, is_linear)
-    return Labeller(names, settings, vocabulary, words, score)
+    return Labeller(read_labels(), settings, vocabulary, words, score)
+
+
+def read_labels() -> list[str]:
+    """Read the names of the labels, in order of their number."""
+    with reading(artifacts.TEXTS):
+        return json.loads(pq.read_schema(artifacts.TEXTS).metadata[b"labels"])
 
 
 def most_accurate() -> str:
