@@ -50,7 +50,7 @@ class Hashing:
         hashes = [self.hash_of([code_of[character] for character in word]) for word in words]
         self.order = np.argsort(np.array(hashes, np.int64))
         self.hashes = np.array(hashes, np.int64)[self.order]
-        assert (np.diff(self.hashes) > 0).all()
+        assert (self.hashes[1:] > self.hashes[:-1]).all()  # a difference may overflow
 
     def hash_of(self, codes: list[int]) -> int:
         """Hash the codes of a word's characters."""
@@ -79,7 +79,9 @@ def words_of(texts: keras.KerasTensor, words: list[str], lowercase: Lowercase) -
     inverse = ops.cumprod(ones * np.int64(signed(pow(hashing.base, -1, MODULUS))), axis=1)
     # Number the words of all texts: a word begins with the separator before it.
     n_words = ops.sum(starts, axis=1, keepdims=True)
-    word = ops.cumsum(starts, axis=1) + ops.cumsum(n_words, axis=0) - n_words - 1
+    n_before = ops.cumsum(n_words, axis=0) - n_words
+    # Not a sum: Keras' own takes (n, 1) for a bias, (n,), where n is the other's width.
+    word = ops.cumsum(starts, axis=1) - (1 - n_before)
     sums = ops.segment_sum(flat(codes * powers), flat(word), sorted=True)
     shifts = ops.segment_sum(flat(starts * inverse), flat(word), sorted=True)
     hashes = sums * shifts
