@@ -19,6 +19,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -75,6 +76,37 @@ for row in probabilities(["A text."]):
 
 It takes NumPy{icu}. `weights.npz` holds `idf` (n_ids,), `coefficients` (n_models, n_ids, n_labels)
 and `intercept` (n_models, n_labels)."""
+
+
+USES = {"texts": TEXTS_USE, "tokens": IDS_USE, "linear": LINEAR_USE}
+
+
+class Trained(NamedTuple):
+    """The models to export: of all repeats of a variant, or of one."""
+
+    settings: Params
+    variant: str
+    repeat: int | None
+    weights: list[Path]
+
+    @property
+    def by_icu(self) -> bool:
+        return self.settings.tokenize.method == "unicode"
+
+    @property
+    def kind(self) -> str:
+        """Say what the exported model is: `linear`, or a network that takes `texts` or `tokens`."""
+        if self.settings.embed[self.settings.variants[self.variant].vectors].texts:
+            return "linear"
+        return "tokens" if self.by_icu else "texts"
+
+    @property
+    def description(self) -> str:
+        """Say in a few words what the model is."""
+        network = f"a network (head `{self.settings.model.head}`)"
+        one = "a logistic regression on TF-IDF" if self.kind == "linear" else network
+        n_models = len(self.weights)
+        return one if n_models == 1 else f"the mean of {n_models} models, each {one}"
 
 
 def stacked(weights: list[Path]) -> dict[str, np.ndarray]:
@@ -177,9 +209,65 @@ def check_folder(folder: Path) -> None:
         )
 
 
-def software(packages: list[str]) -> dict[str, str]:
-    """List what made the model."""
-    return {"python": platform.python_version()} | {name: version(name) for name in packages}
+def find(variant: str | None, repeat: int | None) -> Trained:
+    """Find the models of a variant, None: the most accurate; raises InputError for none."""
+    settings, variant = params.load(), variant or labeller.most_accurate()
+    weights = labeller.weights_of(settings, variant, repeat)
+    labeller.check_unchanged(settings, variant)
+    return Trained(settings, variant, repeat, weights)
+
+
+def write_model(folder: Path, trained: Trained) -> None:
+    """Write the model, its labels, its vocabulary, and what else it takes to read texts."""
+    settings = trained.settings
+    vocabulary = labeller.read_vocabulary(settings.tokenize.num_words)
+    (folder / "labels.json").write_text(json.dumps(labeller.read_labels()) + "\n", "utf-8")
+    write_vocabulary(folder, vocabulary, settings)
+    if trained.kind != "texts":
+        write_reader(folder, vocabulary, settings)
+    if trained.kind == "linear":
+        np.savez(folder / "weights.npz", **stacked(trained.weights))  # type: ignore[arg-type]
+        copy("linear.py", folder / "classify.py")
+    else:
+        from experiments.string_model import build  # imports TensorFlow, which takes seconds
+
+        model = build(trained.weights, settings.model.head, vocabulary, settings.tokenize)
+        model.save(folder / "model.keras")
+
+
+def expected(trained: Trained) -> tuple[np.ndarray, np.ndarray]:
+    """Read what the stage predicted: labels, (n_texts,), and the mean over repeats, (1, n_texts).
+
+    Of more than two labels the latter is (1, n_texts, n_labels).
+    """
+    labels, judged = predictions.read([trained.variant])
+    each = judged[trained.variant].probabilities
+    if trained.repeat is not None:
+        each = each[[trained.repeat]]
+    return labels, each.mean(axis=0, keepdims=True)
+
+
+def write_card(folder: Path, trained: Trained) -> str:
+    """Compare the model with the predictions, and write its card; returns how equal it is."""
+    labels, mean = expected(trained)
+    found = run_alone(folder, trained.kind, read_texts()[:CHECKED].to_pylist())
+    difference = how_equal(found, of_each(mean[0], mean.ndim == 2)[:CHECKED])
+    packages = ["numpy"] + ["keras", "tensorflow"] * (trained.kind != "linear")
+    packages += ["icu4py"] * trained.by_icu
+    versions = {name: version(name) for name in packages}
+    text = card(
+        trained.variant,
+        trained.settings,
+        json_of(artifacts.DATA),
+        json_of(artifacts.EVALUATION),
+        measured(labels, judge(labels, mean), read_groups()),
+        USES[trained.kind].format(icu=" and `icu4py`" if trained.by_icu else ""),
+        difference,
+        trained.description,
+        {"python": platform.python_version()} | versions,
+    )
+    (folder / CARD).write_text(text, "utf-8")
+    return difference
 
 
 def main() -> None:
@@ -191,55 +279,13 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, help="one repeat; default: the mean of all")
     parser.add_argument("--out", type=Path, required=True, help="the folder to write")
     arguments = parser.parse_args()
-    settings, variant = params.load(), arguments.variant or labeller.most_accurate()
-    weights = labeller.weights_of(settings, variant, arguments.repeat)
-    labeller.check_unchanged(settings, variant)
+    trained = find(arguments.variant, arguments.repeat)
     check_folder(arguments.out)
-    is_linear = settings.embed[settings.variants[variant].vectors].texts is not None
-    vocabulary = labeller.read_vocabulary(settings.tokenize.num_words)
-    by_icu = settings.tokenize.method == "unicode"
     with whole(arguments.out) as folder:
         folder.mkdir()
-        (folder / "labels.json").write_text(json.dumps(labeller.read_labels()) + "\n", "utf-8")
-        write_vocabulary(folder, vocabulary, settings)
-        if is_linear or by_icu:
-            write_reader(folder, vocabulary, settings)
-        if is_linear:
-            kind, use = "linear", LINEAR_USE.format(icu=" and `icu4py`" if by_icu else "")
-            np.savez(folder / "weights.npz", **stacked(weights))  # type: ignore[arg-type]
-            copy("linear.py", folder / "classify.py")
-        else:
-            from experiments.string_model import build  # imports TensorFlow, which takes seconds
-
-            kind, use = ("tokens", IDS_USE) if by_icu else ("texts", TEXTS_USE)
-            model = build(weights, settings.model.head, vocabulary, settings.tokenize)
-            model.save(folder / "model.keras")
-        labels, judged = predictions.read([variant])
-        repeats = slice(None) if arguments.repeat is None else slice(arguments.repeat, None)
-        each = judged[variant].probabilities[repeats][: len(weights)]
-        mean = each.mean(axis=0, keepdims=True)
-        found = run_alone(folder, kind, read_texts()[:CHECKED].to_pylist())
-        difference = how_equal(found, of_each(mean[0], mean.ndim == 2)[:CHECKED])
-        packages = ["numpy", *([] if is_linear else ["keras", "tensorflow"]), *["icu4py"] * by_icu]
-        text = card(
-            variant, settings, json_of(artifacts.DATA), json_of(artifacts.EVALUATION),
-            measured(labels, judge(labels, mean), read_groups()), use, difference,
-            described(weights, is_linear, settings), software(packages),
-        )  # fmt: skip
-        (folder / CARD).write_text(text, "utf-8")
+        write_model(folder, trained)
+        difference = write_card(folder, trained)
     print(f"{arguments.out}: {difference}")
-
-
-def described(weights: list[Path], is_linear: bool, settings: Params) -> str:
-    """Say in a few words what the model is."""
-    kind = (
-        "a logistic regression on TF-IDF"
-        if is_linear
-        else f"a network (head `{settings.model.head}`)"
-    )
-    if len(weights) == 1:
-        return kind
-    return f"the mean of {len(weights)} models, each {kind}"
 
 
 if __name__ == "__main__":
