@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 ROWS_AT_A_TIME = 10_000
 CHARACTERS_AT_A_TIME = 1 << 24  # some 13,000 reviews; of longer texts a piece has fewer
 HEAD_BYTES = 1 << 20  # of a table, to find out how it is written
-MOST_CUTS = 20  # of the head, until its last row is whole
 ESCAPED = "surrogateescape"  # makes half a character of a wrong byte, so that its row can be told
 NOT_DECODED = re.compile("[\ud800-\udfff]")
 
@@ -260,11 +259,8 @@ def dialect_of(path: Path, head: bytes, encoding: str, source: TextSource) -> "D
     if not content.strip():
         raise InputError(f"{path} is empty")
     whole = content if is_all else content[: content.rfind(b"\n") + 1] or content
-    for _ in range(1 if is_all else MOST_CUTS):  # a quoted text may go on behind the head
-        try:
-            return delimited.read_delimited(path, whole, source, names).dialect
-        except ValueError:
-            whole = whole[: whole[:-1].rfind(b"\n") + 1]
+    with suppress(ValueError):  # also where a quoted text goes on behind the head
+        return delimited.read_delimited(path, whole, source, names).dialect
 
     def n_fitting(dialect: "Dialect") -> int:
         rows = []
