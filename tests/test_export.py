@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stages.shared import artifacts
@@ -182,6 +182,7 @@ def reader(request):
 
 
 @settings(max_examples=60, deadline=None)
+@example(texts=["a", ""])  # as many texts as the longest has characters, and one
 @given(texts=st.lists(ODD_TEXTS, min_size=1, max_size=8))
 def test_layers_of_keras_read_any_text_as_the_stage_does(reader, texts):
     from stages.train.backend import tf
@@ -200,7 +201,7 @@ def test_the_readers_find_the_words_of_the_stage(method, monkeypatch):
     monkeypatch.syspath_prepend(str(PROJECT / "experiments/readers"))
     words = import_module(f"{method}_words").words
     texts = [
-        "Don't, the 3.5 CAFÉ\u0301s: 我喜欢这部电影！ 👍🏽 🇫🇷 x_y __ İi Iı ΟΔΟΣ",
+        "Don't, the 3.5 CAFÉ\u0301s: 我喜欢这部电影！ 👍🏽 🇫🇷 x_y __ \u0301 İi Iı ΟΔΟΣ",
         "",
         "a\u0301\n.b\tc\r",
     ]
