@@ -188,7 +188,8 @@ def test_layers_of_keras_read_any_text_as_the_stage_does(reader, texts):
     from stages.train.backend import tf
 
     model, ids = reader
-    texts = [re.sub("[Ii]\u0307", "", text) for text in texts]  # Turkish has it for one letter
+    # Two letters of Turkish are one, and a Σ has two small letters: the docs name these.
+    texts = [re.sub("[Ii]\u0307|[Σİ]", "", text) for text in texts]
     assert model(tf.constant(texts)).numpy().tolist() == ids(texts).tolist()
 
 
