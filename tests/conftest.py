@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -158,6 +159,51 @@ def reproduced(make_project, run, made_once) -> Path:
         run(root, "git", "commit", "--quiet", "--message", "Run the pipeline")
 
     return made_once("reproduced", build)
+
+
+# Projects whose models are put to use: each head, both methods of tokenizing, 2 and 8 labels.
+USED: dict[str, dict[str, object]] = {
+    "mean": {"model__head": "mean", "tokenize__num_bigrams": 60},
+    "flatten of eight": {"tokenize__method": "unicode", "model__hidden_units": 0},
+    "conv of eight": {"model__head": "conv", "tokenize__lowercase": False},
+}
+RUN_STAGES = """
+import runpy, sys
+for module, *arguments in (
+    ["download"], ["download", "glove"], ["tokenize"], ["embed"], ["train", "learned"],
+    ["train", "tfidf"], ["predict"], ["evaluate"],
+):
+    sys.argv = [module, *arguments]
+    runpy.run_module(f"stages.{module}", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.fixture(scope="session")
+def used(make_project, reproduced, imdb, run, made_once) -> Callable[[str], Path]:
+    """Gives a project with trained models, by its name in USED; "flatten" is `reproduced`."""
+
+    def build_of(name: str) -> Callable[[Path], None]:
+        def build(root: Path) -> None:
+            changes = dict(USED[name])
+            if name.endswith("eight"):
+                texts = imdb["text"][:400].to_pylist()
+                labels = [f"label {i % 8}" for i in range(len(texts))]
+                root.mkdir()
+                pq.write_table(pa.table({"text": texts, "label": labels}), root / "eight.parquet")
+                changes |= {"download__texts__source": "table"}
+                changes |= {"download__texts__path": "eight.parquet"}
+            make_project(root)
+            variants = yaml.safe_load((root / "params.yaml").read_text())["variants"]
+            kept = {key: variants[key] for key in ("learned", "tfidf")}
+            edit_params(root, **changes, variants=kept)
+            run(root, sys.executable, "-c", RUN_STAGES)
+
+        return build
+
+    def use(name: str) -> Path:
+        return reproduced if name == "flatten" else made_once(f"used {name}", build_of(name))
+
+    return use
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -9,7 +9,7 @@ around fields, the user has to say which dialect it is.
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice, product
@@ -57,6 +57,8 @@ def read_delimited(
     path: Path, content: bytes, source: TextSource, names: dict[str, str]
 ) -> Reading:
     """Read the columns `names` of UTF-8 content, in the dialect that it is in.
+
+    Without a label among them, rows in a field with line ends are not looked for.
 
     Raises InputError if it is in none, or in several that give other columns.
     """
@@ -190,7 +192,7 @@ def records(content: bytes, dialect: Dialect) -> Iterator[tuple[int, int, str, l
 def read(content: bytes, dialect: Dialect, header: list[str], names: dict[str, str]) -> Reading:
     """Read the columns `names` in a dialect; raises MisfitError if the content isn't in it."""
     where = {key: header.index(name) for key, name in names.items()}
-    pick, picked, lines, ends, folded = itemgetter(*where.values()), [], [], {}, []
+    pick, picked, lines, ends, folded = picker([*where.values()]), [], [], {}, []
     content, lone = with_lone_ends_replaced(content, dialect)
     for first, last, end, row in records(content, dialect):
         ends.setdefault(end, first)
@@ -213,16 +215,24 @@ def read(content: bytes, dialect: Dialect, header: list[str], names: dict[str, s
         key: [row[i].replace(STAND_IN, lone or STAND_IN) for row in picked[1:]]
         for i, key in enumerate(where)
     }
-    # Counted from the nearer end of a row, since its text may hold separators.
-    at = where["label"] - (len(header) if where["label"] > where["text"] else 0)
-    looks = partial(looks_like_row, dialect.separator, len(header), at, set(columns["label"]))
-    # Of a text in quotes its first or last line looks like a row, seldom another.
-    swallowed = [
-        line
-        for line, row in folded
-        if STAND_IN in row * bool(lone) or sum(map(looks, re.split(r"[\r\n]+", row))) > 1
-    ]
+    swallowed = []
+    if "label" in where:
+        # Counted from the nearer end of a row, since its text may hold separators.
+        at = where["label"] - (len(header) if where["label"] > where["text"] else 0)
+        looks = partial(looks_like_row, dialect.separator, len(header), at, set(columns["label"]))
+        # Of a text in quotes its first or last line looks like a row, seldom another.
+        swallowed = [
+            line
+            for line, row in folded
+            if STAND_IN in row * bool(lone) or sum(map(looks, re.split(r"[\r\n]+", row))) > 1
+        ]
     return Reading(dialect, columns, lines[1:], swallowed)
+
+
+def picker(places: list[int]) -> Callable[[list[str]], Sequence[str]]:
+    """Make what picks these fields of a row."""
+    only = places[0]
+    return itemgetter(*places) if len(places) > 1 else lambda row: row[only : only + 1]
 
 
 def looks_like_row(separator: str, width: int, at: int, labels: set[str], line: str) -> bool:
@@ -255,7 +265,7 @@ def chosen(
     if not readings:
         line, reason = max(misfits, key=itemgetter(0))
         raise ValueError(f"line {line} {reason}")
-    of_two_labels = [one for one in readings if len(set(one.columns["label"])) == 2]
+    of_two_labels = [one for one in readings if len(set(one.columns.get("label", ()))) == 2]
     reading, *others = of_two_labels or readings
     if others:
         raise InputError(

@@ -10,16 +10,15 @@ import re
 import struct
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, cast
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages.download.delimited import has_columns, lacking, read_delimited
-from stages.download.labelled import labelled
 from stages.download.packages import check_expansion
 from stages.shared.errors import InputError
 from stages.shared.files import reading_input
@@ -51,6 +50,10 @@ Columns = dict[str, list]
 
 def table(path: Path, source: TextSource) -> pa.Table:
     """Read a CSV, TSV, JSON or Parquet file, its columns named by parameters."""
+    import polars as pl  # predict, which opens a user's tables too, does without
+
+    from stages.download.labelled import labelled
+
     keys = ("text", "label", "split", "group")
     names = {key: getattr(source, key) for key in keys if getattr(source, key) is not None}
     with reading_input(path):
@@ -94,20 +97,27 @@ def read_columns(
 
 def unpacked(path: Path) -> tuple[str, bytes]:
     """Read a whole file, unpacked if it is compressed: returns its suffix and its content."""
+    with opened(path) as (suffix, file):
+        is_packed = path.suffix.lower() not in TABLE_SUFFIXES
+        return suffix, read_all(path, file) if is_packed else file.read()
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[str, IO[bytes] | io.BufferedIOBase]]:
+    """Open a file, unpacked if it is compressed: yields its suffix, and the file to read from."""
     outer = path.suffix.lower()
     if outer == ".zip":
         with zipfile.ZipFile(path) as archive:
             member = table_member(path, archive)
             with archive.open(member) as file:
-                return Path(member).suffix.lower(), read_all(path, file)
+                yield Path(member).suffix.lower(), file
+        return
     suffix = Path(path.stem if outer in OPENERS else path.name).suffix.lower()
     if suffix not in TABLE_SUFFIXES:
         known = ", ".join(TABLE_SUFFIXES)
         raise InputError(f"download.texts.path: {path.name} ends in none of {known}")
-    if outer not in OPENERS:
-        return suffix, path.read_bytes()
-    with OPENERS[outer](path) as file:
-        return suffix, read_all(path, file)
+    with OPENERS[outer](path) if outer in OPENERS else path.open("rb") as file:
+        yield suffix, file
 
 
 def read_all(path: Path, file: IO[bytes] | io.BufferedIOBase) -> bytes:
@@ -139,15 +149,21 @@ def table_member(path: Path, archive: zipfile.ZipFile) -> str:
 
 def as_utf8(path: Path, content: bytes, encoding: str | None) -> bytes:
     """Encode as UTF-8, without a mark, from the encoding that the user or its own mark names."""
-    marks = (name for mark, name in BYTE_ORDER_MARKS.items() if content.startswith(mark))
-    found = next(marks, "utf-8")
-    if encoding is None and found == "utf-8" and b"\0" in content[:2]:
+    text = decoded(path, content, encoding, encoding or found_encoding(path, content))
+    return text.removeprefix("\ufeff").encode("utf-8", "replace")
+
+
+def found_encoding(path: Path, content: bytes) -> str:
+    """Tell the encoding by the first bytes; raises InputError for UTF-16 without a mark."""
+    for mark, name in BYTE_ORDER_MARKS.items():
+        if content.startswith(mark):
+            return name
+    if b"\0" in content[:2]:
         end = "be" if content[:1] == b"\0" else "le"
         raise InputError(
             f"{path} looks like UTF-16 without a mark: set download.texts.encoding=utf-16-{end}"
         )
-    text = decoded(path, content, encoding, found)
-    return text.removeprefix("\ufeff").encode("utf-8", "replace")
+    return "utf-8"
 
 
 def decoded(path: Path, content: bytes, encoding: str | None, otherwise: str = "utf-8") -> str:

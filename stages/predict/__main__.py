@@ -1,5 +1,11 @@
-"""Score the test split with the trained weights of every variant and repeat.
+"""Score the test split with the trained weights of every variant and repeat, or texts of your own.
 
+    python -m stages.predict                          the test split: the stage of dvc.yaml
+    python -m stages.predict "A film to remember."    your texts, by the trained models
+    python -m stages.predict --file mine.csv          those of a table, or with - of each line of
+                                                      standard input
+
+Of the test split:
 In:  data/models/ and data/sequences/test/.
 Out: data/predictions/test.parquet: variant, repeat (int16), row (int32, of the split),
      label (int8; int16 of more than 128) and probability (float32, of label 1; of more than two
@@ -7,41 +13,36 @@ Out: data/predictions/test.parquet: variant, repeat (int16), row (int32, of the 
      Models in data/models/ of variants that params.yaml no longer names are removed.
 Parameters: model, train.repeats, variants.
 
-All variants are scored in one process: importing TensorFlow takes longer. What scores, and how
-texts are laid out for it, is that of `train`: stages.train.network, .batches and .backend, its
-.machine, and the .regression of linear variants.
+What scores, and how texts are laid out for it, is that of `train`: stages.train.network, .batches
+and .backend, its .machine, and the .regression of linear variants.
+
+Of your texts:
+In:  data/models/, data/sequences/ and the names of the labels in data/raw/texts.parquet.
+Out: a table on standard output, CSV or with --json JSON Lines, a line for each text: its label, the
+     label's probability, and where the variant is linear or averages, the words that spoke most
+     for the label and against it. What can't be read is named on standard error, the rest goes on,
+     and the exit status is 1.
+Parameters: download.texts says how a table is written and which column is the text.
+
+Texts become sequences by stages.tokenize.encoding, and tables are read as `download` does, by its
+.tables and .delimited.
 """
 
-import numpy as np
-from tqdm import tqdm
+import sys
 
-from stages.predict.scoring import predict
-from stages.shared import artifacts, params, predictions
 from stages.shared.errors import run
-from stages.shared.files import reading, remove_all_but
-from stages.train import regression
 
 
 def main() -> None:
-    settings = params.load()
-    with reading(artifacts.split("test")):
-        sequences = np.load(artifacts.split("test") / "sequences.npy", mmap_mode="r")
-        labels = np.load(artifacts.split("test") / "labels.npy")
-    model, repeats, probabilities = settings.model, settings.train.repeats, {}
-    with tqdm(total=len(settings.variants) * repeats, desc="predict", unit="repeat") as bar:
-        for name in settings.variants:
-            rows = []
-            for repeat in range(repeats):
-                weights = artifacts.weights(name, repeat)
-                if regression.is_linear(weights):
-                    rows.append(regression.predict(weights, sequences))
-                else:
-                    rows.append(predict(weights, sequences, model.head, model.hidden_units))
-                bar.update()
-            probabilities[name] = np.stack(rows)
-    predictions.write(labels, probabilities)
-    remove_all_but(artifacts.MODELS, settings.variants)
+    if sys.argv[1:]:  # each imports only what it needs: importing takes most of the time
+        from stages.predict.own_texts import predict_own_texts
+
+        predict_own_texts(__doc__)
+    else:
+        from stages.predict.stage import score_test_split
+
+        score_test_split()
 
 
 if __name__ == "__main__":
-    run(main, __doc__)
+    run(main)

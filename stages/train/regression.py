@@ -44,9 +44,14 @@ def is_linear(path: Path) -> bool:
 
 def predict(path: Path, sequences: np.ndarray) -> np.ndarray:
     """Score sequences (n_texts, maxlen) int32 with saved weights, as `score`, but float32."""
-    with reading(path), h5py.File(path) as file:
-        idf, *weights = (file[name][:] for name in STORED)
+    idf, *weights = read(path)
     return np.float32(score(weights, weighed(sequences, idf)))
+
+
+def read(path: Path) -> Weights:
+    """Read idf, coefficients and intercept."""
+    with reading(path), h5py.File(path) as file:
+        return [file[name][:] for name in STORED]
 
 
 def weighed(sequences: np.ndarray, idf: np.ndarray) -> csr_array:

@@ -1,0 +1,127 @@
+"""The trained models of a variant, which score sequences and say which words spoke for a label.
+
+`scorer` gives a function of sequences (n_texts, width) int32. It returns the mean of the models'
+probabilities, (n_texts, n_labels) float32, and where the variant is linear or averages, a function
+of the labels, (n_texts,) int, to what each word adds to its text's label: (n_texts, n_ids) sparse.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stages.shared.predictions import of_each
+from stages.shared.schema import Model
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Added = Callable[[np.ndarray], "csr_array"]
+Scorer = Callable[[np.ndarray], tuple[np.ndarray, Added | None]]
+
+
+def scorer(weights: list[Path], model: Model, is_linear: bool) -> Scorer:
+    """Make what scores with the weights of some repeats of a variant; imports what that takes."""
+    if is_linear:
+        return partial(by_regressions, weights)
+    if model.head == "conv":
+        return partial(by_tensorflow, weights, model)
+    from stages.predict import light
+
+    networks = [light.load(path) for path in weights]
+    if model.head == "flatten":
+        return lambda sequences: (
+            mean_of([light.score_flat(network, sequences) for network in networks]),
+            None,
+        )
+    return partial(by_means, networks, [light.by_word(network) for network in networks])
+
+
+def mean_of(probabilities: list[np.ndarray]) -> np.ndarray:
+    """Average over models: of label 1, (n,) each, or of each label -> of each, (n, n_labels)."""
+    mean = np.mean(probabilities, axis=0)
+    return of_each(mean, two=mean.ndim == 1)
+
+
+def sides(labels: np.ndarray, n_units: int) -> np.ndarray:
+    """Weigh the logits by what speaks for a text's label, and not for all alike: (n, n_units)."""
+    if n_units == 1:
+        return np.where(labels == 1, 1, -1).astype(np.float32)[:, None]
+    return np.eye(n_units, dtype=np.float32)[labels] - np.float32(1 / n_units)
+
+
+def by_regressions(weights: list[Path], sequences: np.ndarray) -> tuple[np.ndarray, Added]:
+    """Score by logistic regressions, as the stage does."""
+    from stages.train import regression
+
+    def added(labels: np.ndarray) -> "csr_array":
+        idf, *_ = regression.read(weights[0])  # fitted to the train split, in all repeats
+        coefficients = np.mean([regression.read(path)[1] for path in weights], axis=0)
+        coefficients = coefficients.reshape(len(idf), -1)
+        table = regression.weighed(sequences, idf)
+        of = np.repeat(sides(labels, coefficients.shape[1]), np.diff(table.indptr), axis=0)
+        table.data *= np.einsum("ij,ij->i", coefficients[table.indices], of)
+        return table
+
+    return mean_of([regression.predict(path, sequences) for path in weights]), added
+
+
+def by_means(
+    networks: list, tables: list[np.ndarray], sequences: np.ndarray
+) -> tuple[np.ndarray, Added]:
+    """Score by networks of the head `mean`."""
+    from scipy.sparse import csr_array
+
+    from stages.predict import light
+    from stages.train.batches import token_shares
+
+    shares = token_shares(sequences, len(tables[0]))
+    features = [
+        shares @ table + (network.hidden or network.last)[1]
+        for network, table in zip(networks, tables, strict=True)
+    ]
+
+    def added(labels: np.ndarray) -> "csr_array":
+        of_label = sides(labels, networks[0].last[1].size)
+        values = [
+            light.spoke_for(network, table, feature, shares, of_label)
+            for network, table, feature in zip(networks, tables, features, strict=True)
+        ]
+        return csr_array((np.mean(values, axis=0), shares.indices, shares.indptr), shares.shape)
+
+    scores = [light.above_first(*pair) for pair in zip(networks, features, strict=True)]
+    return mean_of(scores), added
+
+
+def by_tensorflow(
+    weights: list[Path], model: Model, sequences: np.ndarray
+) -> tuple[np.ndarray, None]:
+    """Score by networks of any head, as the stage does."""
+    from stages.predict.scoring import predict  # imports TensorFlow, which takes seconds
+
+    found = [predict(path, sequences, model.head, model.hidden_units) for path in weights]
+    return mean_of(found), None
+
+
+def most_telling(added: "csr_array", n_words: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Pick the words that add most to each text, and those that take most: two lists for each text.
+
+    Each is the ids of up to n_words words, the first the most, all texts in one array, and where
+    each text's begin and the last one's end, (n_texts + 1,).
+    """
+    n_texts = added.shape[0]
+    text = np.repeat(np.arange(n_texts), np.diff(added.indptr))
+    found = []
+    for values in (added.data, -added.data):
+        order = np.flatnonzero(values > 0)
+        # Within a text by value, in one sort: as a fraction of the largest, it stays below 1.
+        place = text[order] - values[order] / (2 * values.max(initial=1e-30))
+        order = order[np.argsort(place, kind="stable")]
+        n_of = np.bincount(text[order], minlength=n_texts)
+        rank = np.arange(len(order)) - np.repeat(np.cumsum(n_of) - n_of, n_of)
+        kept = order[rank < n_words]
+        ends = np.cumsum(np.minimum(n_of, n_words))
+        found.append((added.indices[kept], np.append(0, ends)))
+    return found
