@@ -474,7 +474,8 @@ def tuned(data: str, *sizes: int) -> list[dict]:
 
 
 def folders(project: Path) -> list[str]:
-    return sorted(path.name for path in (project / "experiments").iterdir() if path.is_dir())
+    found = (path.name for path in (project / "experiments").iterdir() if path.is_dir())
+    return sorted({*found} - {"__pycache__"})
 
 
 def check_written(project: Path, done: Done, pages: dict[str, str], *alone: str) -> None:
