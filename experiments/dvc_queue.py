@@ -10,16 +10,22 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryFile, mkdtemp
+from typing import TYPE_CHECKING
 
 from dvc.config import Config
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
+from psutil import pid_exists
 from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from dvc.repo.experiments.queue.celery import LocalCeleryQueue
 
 # Ray sends this module to nodes as it is: only what is installed there may be imported above.
 POLL_SECONDS = 5
@@ -88,27 +94,61 @@ def queue(values: list[str]) -> str:
     return re.findall("Queued experiment '(.+?)'", said)[0]
 
 
+@contextmanager
+def opened() -> Iterator["LocalCeleryQueue"]:
+    """Open DVC's queue; exits with a line where DVC can't."""
+    try:
+        with Repo() as repo:
+            yield repo.experiments.celery_queue
+    except DvcException as error:
+        sys.exit(f"error: dvc queue: {' '.join(str(error).split())}"[:300])
+
+
 def states() -> dict[str, tuple[str, str]]:
     """The short id and the state of each experiment of the queue, by its name.
 
     It is what `dvc queue status` shows. That takes a second of a core each time, and asks the
     workers too.
     """
-    try:
-        with Repo() as repo:
-            rows = repo.experiments.celery_queue.status()
-    except DvcException as error:
-        sys.exit(f"error: dvc queue status: {' '.join(str(error).split())}"[:300])
-    return {row["name"]: (row["rev"][:7], row["status"]) for row in rows}
+    with opened() as waiting:
+        return {row["name"]: (row["rev"][:7], row["status"]) for row in waiting.status()}
 
 
-def wait(names: list[str]) -> dict[str, str]:
+def is_deserted() -> bool:
+    """Whether no worker answers, and no process of an experiment lives."""
+    with opened() as waiting:
+        begun = [waiting.proc.get(entry.stash_rev) for entry in waiting.iter_active()]
+        alive = any(process and pid_exists(process.pid) for process in begun)
+        return not alive and not waiting.worker_status()
+
+
+def revive(jobs: int) -> None:
+    """Start workers again, once those that were at work are gone.
+
+    A worker that finds the queue empty ends, and takes no notice of what is queued while it does.
+    Of a worker that was killed, what had ended by itself is collected, as it would have done; what
+    had not would be "Running" for good, and is a failure.
+    """
+    from dvc.repo.experiments.queue.tasks import collect_exp  # with Celery: a fifth of a second
+
+    with opened() as waiting:
+        begun = [*waiting.iter_active()]
+        for entry in begun:
+            with suppress(FileNotFoundError):  # nothing of it had been set up
+                collect_exp({}, entry.asdict())
+        waiting.kill([entry.name for entry in begun], force=True)
+    dvc("queue", "start", "--jobs", str(jobs))
+
+
+def wait(names: list[str], jobs: int) -> dict[str, str]:
     """Show how many of these experiments have ended until all have; returns failed tasks' ids.
 
     What was taken out of the queue meanwhile counts as failed: what is missing twice in a row, for
-    DVC lists what runs before what waits, and misses what a worker takes in between.
+    DVC lists what runs before what waits, and misses what a worker takes in between. Where nothing
+    changes, and nobody is found at work twice in a row, workers are started again.
     """
     now = dict.fromkeys(names, ("", ""))
+    n_same = n_deserted = 0
     with tqdm(total=len(names), desc="sweep", unit="point", smoothing=0) as bar:
         while True:
             before, now = now, states()
@@ -118,6 +158,11 @@ def wait(names: list[str]) -> dict[str, str]:
             bar.set_postfix(running=count["Running"], failed=count["Failed"])
             if bar.n == len(names):
                 return {name: task for name, (task, state) in of.items() if state == "Failed"}
+            n_same = n_same + 1 if now == before else 0
+            n_deserted = n_deserted + 1 if n_same > 1 and is_deserted() else 0
+            if n_deserted > 1:
+                revive(jobs)
+                n_same = n_deserted = 0
             time.sleep(POLL_SECONDS)
 
 
@@ -144,7 +189,7 @@ def run_queue(points: list[list[str]], jobs: int) -> list[str | None]:
             names.append(queue(values))
         started = True
         dvc("queue", "start", "--jobs", str(jobs))
-        failed = wait(names)
+        failed = wait(names, jobs)
     except KeyboardInterrupt:
         sys.exit(f"interrupted: {AFTER_START if started else BEFORE_START}")
     for name, task in sorted(failed.items()):

@@ -5,10 +5,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import yaml
 from scipy import stats
@@ -215,13 +218,13 @@ def test_a_point_that_dvc_misses_once_has_not_failed(monkeypatch):
     ])  # fmt: skip
     monkeypatch.setattr(dvc_queue, "states", lambda: next(seen))
     monkeypatch.setattr(dvc_queue, "POLL_SECONDS", 0)
-    assert dvc_queue.wait(["a"]) == {}
+    assert dvc_queue.wait(["a"], 1) == {}
 
 
 def test_a_point_that_was_taken_out_of_the_queue_has_failed(monkeypatch):
     monkeypatch.setattr(dvc_queue, "states", dict)
     monkeypatch.setattr(dvc_queue, "POLL_SECONDS", 0)
-    assert dvc_queue.wait(["a"]) == {"a": ""}
+    assert dvc_queue.wait(["a"], 1) == {"a": ""}
 
 
 @pytest.mark.parametrize(
@@ -368,6 +371,59 @@ def test_a_single_point_prints_its_result(project, run):
     }
     assert "gap" not in scores["learned"]
     assert " to " in scores["finetuned"].partition("gap")[2]
+
+
+@pytest.fixture
+def little(run, tmp_path, monkeypatch) -> Path:
+    """A project of one stage that does not end while its file `wait` is there."""
+    root = tmp_path / "little"
+    root.mkdir()
+    stage = {"cmd": f"while test -e {root}/wait; do sleep 0.1; done; echo {{}} > out.json"}
+    stage |= {"params": ["x"], "metrics": ["out.json"]}
+    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"only": stage}}))
+    (root / "params.yaml").write_text("x: 1\n")
+    for command in (["git", "init", "--quiet"], ["dvc", "init", "--quiet"], ["git", "add", "."]):
+        run(root, *command)
+    run(root, "git", "commit", "--quiet", "--message", "Begin")
+    monkeypatch.setattr(dvc_queue, "POLL_SECONDS", 0.5)
+    monkeypatch.chdir(root)
+    return root
+
+
+def workers(root: Path) -> list[psutil.Process]:
+    """The workers of a project's queue."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline", "cwd"])
+        if process.info["cwd"] == str(root) and "queue-worker" in process.info["cmdline"]
+    ]
+
+
+def test_where_a_worker_has_left_before_it_took_a_point_another_is_started(little):
+    name = dvc_queue.queue(["x=2"])  # as if the only worker had ended while this was queued
+    assert dvc_queue.wait([name], 1) == {}
+
+
+@pytest.mark.parametrize("also", ["worker", "experiment"])
+def test_of_a_killed_worker_what_had_not_ended_by_itself_has_failed(little, run, also):
+    def kill() -> None:
+        while not (begun := [*little.glob(".dvc/tmp/exps/run/*/*.json")]):
+            time.sleep(0.1)
+        for process in workers(little):
+            process.kill()
+        if also == "experiment":
+            begun = psutil.Process(json.loads(begun[0].read_text())["pid"])
+            for process in [*begun.children(recursive=True), begun]:
+                process.kill()
+        (little / "wait").unlink()
+
+    (little / "wait").touch()
+    with ThreadPoolExecutor(1) as pool:
+        killed = pool.submit(kill)
+        names = dvc_queue.run_queue([["x=2"], ["x=3"]], 1)
+        killed.result()
+    assert names.count(None) == (also == "experiment")
+    assert set(run(little, "dvc", "exp", "list", "--name-only").stdout.split()) == {*names} - {None}
 
 
 @slow
