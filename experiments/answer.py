@@ -349,10 +349,8 @@ def main() -> None:
     start, grid = time.monotonic(), plan(arguments.set_param)
     measured = " ".join(points.shown(point, [SIZE]).partition("=")[2] for point in grid)
     points.say(f"{number_of(len(grid), 'size')} to measure: {measured} labels")
-    if arguments.ray:
-        names = on_ray(grid, arguments.ray)
-    else:
-        names = [name for name in run_queue(grid, arguments.jobs) if name]
+    found = on_ray(grid, arguments.ray) if arguments.ray else run_queue(grid, arguments.jobs)
+    names = [name for name in found if name]
     if not names:
         sys.exit("error: no size was measured")
     group, *_ = groups(collect(read_runs(names), names, SIZE, []), SIZE, [])

@@ -3,6 +3,7 @@
 Values of parameters are written as `dvc exp run --set-param` takes them.
 """
 
+import json
 import os
 import re
 import shutil
@@ -18,10 +19,10 @@ from pathlib import Path
 from tempfile import TemporaryFile, mkdtemp
 from typing import TYPE_CHECKING
 
+import psutil
 from dvc.config import Config
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
-from psutil import pid_exists
 from tqdm import tqdm
 
 if TYPE_CHECKING:
@@ -114,12 +115,24 @@ def states() -> dict[str, tuple[str, str]]:
         return {row["name"]: (row["rev"][:7], row["status"]) for row in waiting.status()}
 
 
+def is_alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def is_deserted() -> bool:
-    """Whether no worker answers, and no process of an experiment lives."""
+    """Whether the queue's workers are gone, and the processes of what they had begun.
+
+    It asks for processes: workers that have much to do answer late.
+    """
     with opened() as waiting:
+        files = Path(waiting.wdir).glob("dvc-exp-worker-*.json")
+        pids = [json.loads(file.read_text())["pid"] for file in files]
         begun = [waiting.proc.get(entry.stash_rev) for entry in waiting.iter_active()]
-        alive = any(process and pid_exists(process.pid) for process in begun)
-        return not alive and not waiting.worker_status()
+        pids += [process.pid for process in begun if process]
+    return not any(map(is_alive, pids))
 
 
 def revive(jobs: int) -> None:

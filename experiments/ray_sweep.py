@@ -307,17 +307,18 @@ def follow(waiting: dict[ray.ObjectRefGenerator, str], done: int) -> Iterator[tu
 
 def run(
     points: list[list[str]], address: str, cpus: float, memory: float, gpus: float
-) -> list[str]:
+) -> list[str | None]:
     """Run points on a cluster, each a task with so many CPUs, GiB of memory and GPUs.
 
     Points that the repository has already are not run again. Exits with a line if interrupted.
-    Returns the names of those that have finished, now or before.
+    Returns the points' names, None of one that has not finished now or before.
     """
     source = read_source()
     connect(address)
     commit = source.commit
-    missing = {name_of(commit, settings): settings for settings in points}
-    names = [*missing]
+    names = [name_of(commit, settings) for settings in points]
+    missing = dict(zip(names, points, strict=True))
+    n_points = len(missing)
     for name in finished(commit):
         missing.pop(name, None)
     task = ray.remote(
@@ -330,7 +331,7 @@ def run(
     try:
         # Ray's threads print pages when a node is lost; the number of nodes is shown instead.
         with contextlib.redirect_stdout(io.StringIO()):
-            for name, outcome in follow(waiting, len(names) - len(missing)):
+            for name, outcome in follow(waiting, n_points - len(missing)):
                 if outcome.ran:
                     ran[outcome.node].update(outcome.ran)
                 if outcome.experiment is None:
@@ -348,13 +349,12 @@ def run(
         print(f"{name} ({' '.join(missing[name])}) failed:\n{log}", file=sys.stderr)
     remote, options = source.remote  # for a revision, DVC resolves a relative URL wrongly
     config = {"core": {"remote": remote}, "remote": {remote: options}}
-    names = [name for name in names if name not in failed]
-    refs = [ref_of(commit, name) for name in names]
+    refs = [ref_of(commit, name) for name in dict.fromkeys(names) if name not in failed]
     try:
         Repo().fetch(revs=refs, workspace=False, config=config)
     except DvcException as error:
         print(f"artifacts are left in the remote, for dvc pull: {error}", file=sys.stderr)
-    return names
+    return [None if name in failed else name for name in names]
 
 
 if __name__ == "__main__":  # it is a part of the others

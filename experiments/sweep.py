@@ -47,8 +47,8 @@ def share(text: str) -> float:
 
 def on_ray(
     grid: list[list[str]], address: str, cpus: float = 1, memory: float = 2, gpus: float = 0
-) -> list[str]:
-    """Run points on a Ray cluster; returns the names of those that ended well."""
+) -> list[str | None]:
+    """Run points on a Ray cluster; returns their names, None if one failed."""
     if not find_spec("ray"):
         sys.exit("error: --ray needs Ray: pip install -r requirements-ray.txt")
     from experiments import ray_sweep
@@ -91,8 +91,6 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse()
-    if arguments.ray and arguments.until:
-        sys.exit("error: --until works through DVC's queue, and not with --ray")
     setting = points.read_setting(arguments.setting) if arguments.setting else []
     grid, n_refused = points.plan(setting, arguments.set_param)
     if arguments.until and REPEATS in points.varying(grid):
@@ -103,13 +101,14 @@ def main() -> None:
     over = arguments.over or next((key for key in (SIZE, *swept) if key in swept), SIZE)
     panels = [key for key in (*arguments.panel.split(","), *swept) if key and key != over]
     points.check_keys(grid[0], [over, *panels])
+    run_points = partial(run_queue, jobs=arguments.jobs)
     if arguments.ray:
-        names = on_ray(grid, arguments.ray, arguments.cpus, arguments.memory, arguments.gpus)
-    elif arguments.until:
-        in_queue = partial(run_queue, jobs=arguments.jobs)
-        names = [*run_until(grid, in_queue, arguments.until, arguments.max_draws)]
+        of_point = {key: getattr(arguments, key) for key in ("cpus", "memory", "gpus")}
+        run_points = partial(on_ray, address=arguments.ray, **of_point)
+    if arguments.until:
+        names = [*run_until(grid, run_points, arguments.until, arguments.max_draws)]
     else:
-        names = [name for name in run_queue(grid, arguments.jobs) if name]
+        names = [name for name in run_points(grid) if name]
     options = {"--over": over, "--panel": ",".join(dict.fromkeys(panels)), "--out": arguments.out}
     options["--metric"] = arguments.metric
     options["--setting"] = arguments.setting and arguments.setting.stem

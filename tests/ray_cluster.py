@@ -134,9 +134,9 @@ def start(machines, tmp_path) -> Iterator[Callable[..., subprocess.Popen]]:
     """Starts the sweep in a project; it is ended with the test."""
     started = []
 
-    def start(root: Path, *values: str) -> subprocess.Popen:
+    def start(root: Path, *values: str, options: tuple[str, ...] = ()) -> subprocess.Popen:
         given = [word for value in values or [POINTS] for word in ("-S", value)]
-        command = [sys.executable, "-m", "experiments.sweep", *given]
+        command = [sys.executable, "-m", "experiments.sweep", *given, *options]
         process = subprocess.Popen(
             [*command, "--ray", machines.cluster.address, "--memory", "0.1"],
             cwd=root, env=dvc_queue.environment() | {"DVC_NO_ANALYTICS": "1"}, text=True,

@@ -6,6 +6,7 @@ import sys
 import time
 
 import pytest
+import yaml
 
 from experiments import sweep
 from tests.conftest import edit_params
@@ -50,6 +51,21 @@ def test_a_point_submitted_twice_is_there_once(machines, mine, start, run, expec
     for sweeping in [start(mine, "train.samples=20,20"), start(mine, "train.samples=20")]:
         finish(sweeping)
     assert_every_point_once(run, mine, expected, points=1)
+
+
+def test_draws_are_added_until_a_limit(machines, mine, start, run):
+    until = "--until", "0.001", "--max-draws", "4"
+    out, _ = finish(start(mine, "train.samples=20", "train.repeats=2", options=until))
+    assert "± 0.001" in out or "which is the limit (--max-draws)" in out
+    names = run(mine, "dvc", "exp", "list", "--name-only").stdout.split()
+    repeats = {
+        yaml.safe_load(run(mine, "git", "show", f"{ref}:params.yaml").stdout)["train"]["repeats"]
+        for ref in run(
+            mine, "git", "for-each-ref", "--format=%(refname)", "refs/exps"
+        ).stdout.split()
+        if ref.rpartition("/")[2] in names
+    }
+    assert repeats == {2, 4}
 
 
 def test_two_users_sweep_at_once(machines, small, start, run, tmp_path, expected):
