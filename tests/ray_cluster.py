@@ -16,6 +16,7 @@ from experiments import dvc_queue
 from tests.conftest import PATIENCE, PROJECT, edit_params
 
 POINTS = "train.samples=20,30"
+TOKEN = uuid4().hex  # a process reads it once, for all clusters
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +98,7 @@ def all_machines(tmp_path_factory) -> Iterator[Machines]:
     with pytest.MonkeyPatch.context() as patch:
         # Who knows no token can run nothing here.
         patch.setenv("RAY_AUTH_MODE", "token")
-        patch.setenv("RAY_AUTH_TOKEN", uuid4().hex)
+        patch.setenv("RAY_AUTH_TOKEN", TOKEN)
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         pytest.importorskip("ray")  # it reads them as it is imported
         machines = Machines(tmp_path_factory.mktemp("machines"))

@@ -44,7 +44,7 @@ def with_bigrams(reproduced, make_project, run, tmp_path_factory):
     root = make_project(tmp_path_factory.mktemp("bigrams") / "project")
     edit_params(
         root,
-        tokenize={"num_words": 500, "maxlen": 20, "num_bigrams": 300},
+        tokenize__num_bigrams=300,
         model__head="mean",
         embed={
             "random": {"dim": 8}, "glove": {"vectors": "glove"}, "domain": {"fitted": 4},
