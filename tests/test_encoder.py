@@ -320,12 +320,14 @@ def test_what_is_no_encoder_at_all_is_told_in_one_line(landed, tiny, tmp_path):
 
 
 def test_without_the_packages_one_line_says_what_installs_them(landed, tiny, monkeypatch):
+    landed(tiny)
     monkeypatch.setattr(encoders, "find_spec", lambda name: None if name == "tokenizers" else 1)
-    with pytest.raises(InputError) as error:
-        landed(tiny)
-    assert str(error.value) == (
-        "an encoder needs tokenizers and safetensors: pip install -r requirements-encoder.txt"
-    )
+    for read in (partial(landed, tiny, dim=8), partial(encoders.Encoder, artifacts.vectors("own"))):
+        with pytest.raises(InputError) as error:
+            read()
+        assert str(error.value) == (
+            "an encoder needs tokenizers and safetensors: pip install -r requirements-encoder.txt"
+        )
 
 
 # A project with both uses of an encoder beside `learned` and `tfidf`.

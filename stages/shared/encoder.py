@@ -53,7 +53,7 @@ class Tokens(NamedTuple):
 
 
 def gelu(x: np.ndarray) -> np.ndarray:
-    """x Φ(x), in which Φ is the normal distribution (Hendrycks and Gimpel, 2016)."""
+    """x Φ(x), in which Φ is the normal distribution's (Hendrycks and Gimpel, 2016)."""
     weight = erf(x * np.float32(0.5**0.5))
     weight += 1
     weight *= x
@@ -169,7 +169,10 @@ class Encoder:
         return out.reshape(*x.shape[:2], -1)
 
     def norm(self, x: np.ndarray, name: str) -> np.ndarray:
-        """Bring each token's vector to mean 0 and variance 1, then to the scale learned."""
+        """Bring each token's vector to mean 0 and variance 1, then to the scale learned; in place.
+
+        Ba, Kiros and Hinton, "Layer normalization", 2016.
+        """
         weight, bias = (self.weights[f"{name}.LayerNorm.{part}"] for part in ("weight", "bias"))
         x -= x.mean(axis=2, keepdims=True)
         variance = np.einsum("ijk,ijk->ij", x, x)[..., None] / np.float32(x.shape[2])
@@ -179,7 +182,7 @@ class Encoder:
         return x
 
     def pool(self, x: np.ndarray, is_token: np.ndarray) -> np.ndarray:
-        """Make one vector of those of a text's tokens."""
+        """Make a text's vector of its tokens': x (n_texts, n_tokens, dim) -> (n_texts, dim)."""
         if self.settings.pooling == "cls":
             vectors = x[:, 0]
         else:
