@@ -61,7 +61,7 @@ audit: $(VENV)/requirements-dev.txt
 	$(BIN)/uv tool run pip-audit==2.10.1 --requirement requirements.txt --disable-pip --strict
 
 lock: $(VENV)/requirements-dev.txt
-	for name in requirements requirements-ray requirements-dev; do \
+	for name in requirements requirements-encoder requirements-ray requirements-dev; do \
 	  $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
 	    --custom-compile-command "make lock" $$name.in --output-file $$name.txt || exit 1; \
 	done

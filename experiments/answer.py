@@ -357,7 +357,8 @@ def main() -> None:
     data, draws = read_data(group.iloc[0]), read_draws(group, "accuracy")
     table = curve(group, SIZE, [], data, draws=draws)
     settings = points.settings_of(grid[0])
-    linear = [n for n, of in settings.variants.items() if settings.embed[of.vectors].texts]
+    kinds = {name: settings.embed[of.vectors].texts for name, of in settings.variants.items()}
+    linear = [name for name, kind in kinds.items() if kind not in (None, "encoder")]
     evaluations = [json.loads(file_of(row, artifacts.EVALUATION)) for _, row in group.iterrows()]
     chosen = recommend_all(table, evaluations, linear)
     tried = chosen_by(group, [*settings.variants])

@@ -213,6 +213,11 @@ def find(variant: str | None, repeat: int | None) -> Trained:
     """Find the models of a variant, None: the most accurate; raises InputError for none."""
     settings, variant = params.load(), variant or labeller.most_accurate()
     weights = labeller.weights_of(settings, variant, repeat)
+    if settings.embed[settings.variants[variant].vectors].texts == "encoder":
+        raise InputError(
+            f"{variant} takes an encoder, which can't be exported: python -m stages.predict labels"
+            " texts with it"
+        )
     labeller.check_unchanged(settings, variant)
     return Trained(settings, variant, repeat, weights)
 

@@ -21,7 +21,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from stages.predict import labeller, light, models, rows
-from stages.shared import artifacts
+from stages.shared import artifacts, params
 from stages.shared.errors import InputError
 from tests.conftest import PROJECT, USED, edit_params
 
@@ -109,8 +109,6 @@ def write_kinds(folder: Path) -> list[Path]:
 
 def source(**changes):
     """How tables are written, by the project's params.yaml."""
-    from stages.shared import params
-
     return params.load(PROJECT / "params.yaml").download.texts.model_copy(update=changes)
 
 
@@ -345,6 +343,6 @@ def test_a_pair_of_words_is_named_by_both(used, monkeypatch):
     monkeypatch.chdir(used("mean"))
     own = labeller.load("learned", 0)
     pairs = pq.read_table(artifacts.BIGRAMS).to_pylist()
-    num_words = own.settings.tokenize.num_words
+    num_words = params.load().tokenize.num_words
     assert own.words[num_words].as_py() == f"{pairs[0]['first']}_{pairs[0]['second']}"
     assert len(own.words) == num_words + len(pairs)

@@ -22,6 +22,9 @@ def default() -> dict:
     content = yaml.safe_load(PARAMS.read_text())
     content["embed"] |= {"own": {"fitted": 50}, "both": {"vectors": "glove", "fitted": 50}}
     content["embed"]["texts"] = {"texts": "naive-bayes", "fitted": 50, "weighting": "both"}
+    encoder = {"source": "encoder", "path": "x", "sha256": None, "dim": None}
+    content["download"]["vectors"]["bert"] = encoder | {"vocabulary_limit": None, "layer": 3}
+    content["embed"]["encoded"] = {"texts": "encoder", "vectors": "bert"}
     return content
 
 
@@ -30,7 +33,8 @@ def edited(tmp_path):
     """Writes the project's params.yaml with one key changed, and loads it."""
 
     def load(key, value):
-        content = default() if key.startswith("embed.") else yaml.safe_load(PARAMS.read_text())
+        added = ("embed.", "download.vectors.bert")
+        content = default() if key.startswith(added) else yaml.safe_load(PARAMS.read_text())
         *parents, last = key.split(".")
         section = content
         for parent in parents:
@@ -92,7 +96,7 @@ def test_a_key_that_is_missing_misspelt_or_too_much_is_named(tmp_path, key):
         path.write_text(yaml.safe_dump(content))
         if parents in (["variants"], ["download", "vectors"], ["embed"]):
             continue  # these have names of the user's own
-        if parents[:1] == ["embed"] and change == "missing":
+        if (parents[:1] == ["embed"] or last == "layer") and change == "missing":
             continue  # what a start is made of is tested below
         with pytest.raises(InputError) as error:
             params.load(path)
@@ -147,7 +151,30 @@ def test_the_default_parameters_are_valid(project):
         ("variants.best", {"vectors": "glove", "trainable": True}, "variants.best would collide"),
         ("variants.a/b", {"vectors": "glove", "trainable": True}, "variants.a/b"),
         ("variants.learned.vectors", "x", "learned.vectors is x, but embed has only"),
-        ("embed.both.vectors", "x", "embed.both.vectors is x, but download.vectors has only glove"),
+        ("embed.both.vectors", "x", "both.vectors is x, but download.vectors has only bert, glove"),
+        ("embed.encoded.vectors", "x", "embed.encoded.vectors is x, but should name an encoder of"),
+        (
+            "embed.encoded",
+            {"texts": "encoder"},
+            "embed.encoded.vectors is None, but should name an",
+        ),
+        ("embed.encoded.vectors", "glove", "of download.vectors, which has bert"),
+        ("embed.encoded.fitted", 3, "should be {texts: encoder, vectors: bert} alone"),
+        ("embed.encoded.shuffled", True, "should be {texts: encoder, vectors: bert} alone"),
+        ("embed.encoded.dim", 3, "should be {texts: encoder, vectors: bert} alone"),
+        (
+            "embed.both",
+            {"vectors": "bert", "match": "folded"},
+            "embed.both.match is of a file, but bert an encoder: leave it out",
+        ),
+        (
+            "download.vectors.bert.layer",
+            -1,
+            "bert.layer is -1, but should be greater than or equal",
+        ),
+        ("download.vectors.bert.path", None, "download.vectors.bert: source encoder needs a path"),
+        ("download.vectors.bert.vocabulary_limit", 9, "9, but an encoder has no list of words"),
+        ("download.vectors.glove.layer", 2, "glove.layer is of an encoder, and this is none"),
         ("embed.both.dim", 3, "embed.both should be {dim: 50}, drawn at random, or"),
         ("download.vectors", {}, "download.vectors has no entry: keep one"),
         ("download.reviews", {}, "older version: download.reviews is download.texts now"),

@@ -7,7 +7,9 @@ In:  an installed package, or the file, folder or URL at the source's `path`.
 Out: data/raw/texts.parquet: split (train, test), label (int8; int16 of more than 128
      labels), text and, if download.texts names a column of groups, group (int32); its metadata has
      the labels' names and how many texts are equal.
-     data/raw/vectors/<name>/: words.txt (a word a line) and matrix.npy (n_words, dim) float32.
+     data/raw/vectors/<name>/: words.txt (a word a line) and matrix.npy (n_words, dim) float32;
+     or, of an encoder, encoder.json (stages.shared.encoder.Settings), tokenizer.json as published,
+     and model.safetensors: the layers that are asked for, float32.
 Parameters: download.texts or download.vectors.<name>.
 """
 
@@ -25,10 +27,14 @@ def main() -> None:
 
         land_texts(download.texts)
     else:
-        from stages.download.land_vectors import land_vectors
+        source = download.vectors[name]
+        if source.is_encoder:
+            from stages.download.land_encoder import land_encoder as land
+        else:
+            from stages.download.land_vectors import land_vectors as land
 
         with with_key(f"download.vectors.{name}"):
-            land_vectors(name, download.vectors[name])
+            land(name, source)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """What installed packages carry, and what an archive may hold."""
 
-import os
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -25,11 +24,6 @@ def packaged_file(package: str, name: str, sha256: str) -> Path:
     if (found := sha256_of(path)) != sha256:
         raise InputError(f"{name} of package {package} has SHA-256 {found}, not {sha256}")
     return path
-
-
-def cores() -> int:
-    """Count the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def check_expansion(path: Path, n_bytes: int) -> None:

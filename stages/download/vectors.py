@@ -29,8 +29,9 @@ from stages.download.layouts import (
     sniff,
     split_row,
 )
-from stages.download.packages import check_expansion, cores, packaged_file
+from stages.download.packages import check_expansion, packaged_file
 from stages.download.word2vec import binary_blocks
+from stages.shared.cores import cores
 from stages.shared.errors import InputError
 from stages.shared.files import UNREADABLE, reading_input
 

@@ -1,13 +1,17 @@
 """Build the matrices that a variant can start from, one for each key of `embed`.
 
-In:  data/sequences/vocabulary.parquet, data/sequences/train/ and data/raw/vectors/.
+In:  data/sequences/vocabulary.parquet, data/sequences/train/, data/raw/vectors/ and, for what an
+     encoder makes of texts, data/raw/texts.parquet.
 Out: data/embeddings/<key>.npy, (num_words + num_bigrams, dim) float32: row 0 is padding and zero,
      row i belongs to id i, a word without a vector has zeros. Of texts, (.., 1 + fitted): the
-     inverse document frequency of each id comes first.
+     inverse document frequency of each id comes first. Of an encoder's texts, (n_texts, dim).
      metrics/coverage.json: of each key that looks words up, which share of the vocabulary, and of
      the tokens, has a vector, and `warnings`: sentences about too small a share.
      Vectors in data/raw/vectors/ that params.yaml no longer names are removed.
 Parameters: embed, tokenize.num_words, tokenize.num_bigrams, seed, download.vectors (its names).
+
+What an encoder has made is kept in data/encoded/ while params.yaml asks for it, a block at a time:
+interrupted, the stage goes on from there.
 """
 
 import stages.shared.blas  # noqa: F401  before numpy
@@ -34,10 +38,11 @@ def main() -> None:
         folder.mkdir()
         for name, start in settings.embed.items():
             np.save(folder / f"{name}.npy", builder.build(start))
-            if start.vectors:
+            if start.vectors and not start.texts:
                 covered[name] = builder.coverage(start)
     write_json(artifacts.COVERAGE, covered)
     remove_all_but(artifacts.VECTORS, settings.download.vectors)
+    remove_all_but(artifacts.ENCODED, builder.encoded)
     for name, of in covered.items():
         print(
             f"{name}: {of['words_kept_with_vector']:,} of the {of['words_kept']:,} words kept have"

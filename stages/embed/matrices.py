@@ -2,45 +2,53 @@
 
 A matrix is (n_ids, dim) float32. Row 0 is padding and zero, row i belongs to id i: words come
 first, then pairs of words. What has no vector is zero. For TF-IDF the first column is the weight of
-the id, and fitted columns follow it.
+the id, and fitted columns follow it. Of texts that an encoder turns into vectors it is (n_texts,
+dim): a row for each text of the train split, then for each of the test split.
 """
 
 from functools import cached_property, partial
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.sparse import csr_array
 
-from stages.embed import lsa
+from stages.embed import encoded, lsa
 from stages.embed.coverage import coverage, warnings
 from stages.embed.matching import find
 from stages.shared import artifacts, tf_idf
 from stages.shared.draws import draw_matrix, generator_for
+from stages.shared.encoder import SETTINGS, Encoder
 from stages.shared.errors import InputError
 from stages.shared.files import reading
 from stages.shared.schema import Start
 
 
-class Vectors:
-    """A file of vectors as `download` landed it: words (n_words,) string, matrix (n_words, dim)."""
+class Vectors(NamedTuple):
+    """Words and their vectors; an encoder knows more words than it has made vectors of."""
 
-    def __init__(self, name: str):
-        folder = artifacts.vectors(name)
-        with reading(folder):
-            # Not read_text, which takes a carriage return in a word for the end of a line.
-            listed = (folder / "words.txt").read_bytes().decode("utf-8").split("\n")[:-1]
-            self.matrix = np.load(folder / "matrix.npy", mmap_mode="r")
-        if len(listed) != len(self.matrix):
-            raise InputError(
-                f"{folder} holds {len(listed)} words and {len(self.matrix)} vectors:"
-                f" dvc repro --force vectors@{name}"
-            )
-        self.words = pa.array(listed, pa.string())
+    words: pa.Array  # (n_words,) string
+    matrix: np.ndarray  # (n_words, dim) float32, or of an encoder (n_kept, dim)
 
     def n_repeated(self) -> int:
         """Count the words that had a vector before, in the same file."""
         return len(self.words) - pc.count_distinct(self.words).as_py()
+
+
+def read_vectors(name: str) -> Vectors:
+    """Read a file of vectors as `download` landed it."""
+    folder = artifacts.vectors(name)
+    with reading(folder):
+        # Not read_text, which takes a carriage return in a word for the end of a line.
+        listed = (folder / "words.txt").read_bytes().decode("utf-8").split("\n")[:-1]
+        matrix = np.load(folder / "matrix.npy", mmap_mode="r")
+    if len(listed) != len(matrix):
+        raise InputError(
+            f"{folder} holds {len(listed)} words and {len(matrix)} vectors:"
+            f" dvc repro --force vectors@{name}"
+        )
+    return Vectors(pa.array(listed, pa.string()), matrix)
 
 
 class Builder:
@@ -51,6 +59,7 @@ class Builder:
         self.num_words, self.n_ids, self.seed = num_words, n_ids, seed
         self.vectors: dict[str, Vectors] = {}
         self.rows: dict[tuple[str, str], np.ndarray] = {}
+        self.encoded: set[str] = set()  # the keys of what encoders have made
 
     @cached_property
     def table(self) -> csr_array:
@@ -64,16 +73,37 @@ class Builder:
         assert start.vectors
         key = start.vectors, start.match
         if start.vectors not in self.vectors:
-            self.vectors[start.vectors] = Vectors(start.vectors)
+            is_encoder = (artifacts.vectors(start.vectors) / SETTINGS).exists()
+            read = self.distil if is_encoder else read_vectors
+            self.vectors[start.vectors] = read(start.vectors)
         vectors = self.vectors[start.vectors]
         if key not in self.rows:
             self.rows[key] = find(self.words, vectors.words, start.match)
         return vectors, self.rows[key]
 
+    def distil(self, name: str) -> Vectors:
+        """Give each word that is kept the vector that an encoder makes of it alone."""
+        model = Encoder(artifacts.vectors(name))
+        tokens = model.tokens(self.words.to_pylist())
+        known = tokens.n_known > 0
+        kept = np.flatnonzero(known[: self.num_words - 1])
+        matrix = self.encode([tokens.ids[row] for row in kept], model, name)
+        return Vectors(self.words.filter(pa.array(known)), matrix)
+
+    def encode(self, ids: list[np.ndarray], model: Encoder, name: str) -> np.ndarray:
+        """Turn the ids of texts into vectors, (n_texts, dim) float32, those at hand excepted."""
+        key = encoded.key_of(name, ids)
+        self.encoded.add(key)
+        return encoded.encode(ids, model, artifacts.encoded(key), name)
+
     def build(self, start: Start) -> np.ndarray:
         """Build the matrix of a key of `embed`, (n_ids, dim) float32."""
         if start.dim is not None:  # as repeat 0 starts; every other draws a matrix of its own
             return draw_matrix(self.n_ids, start.dim, generator_for(self.seed, 0, "embedding"))
+        if start.texts == "encoder":
+            assert start.vectors
+            model = Encoder(artifacts.vectors(start.vectors))
+            return self.encode(model.tokens(encoded.read_texts()).ids, model, start.vectors)
         if start.texts:
             idf = tf_idf.fit(self.table)
             columns = [lsa.for_texts(part, self.table, idf) for part in self.fitted(start)]

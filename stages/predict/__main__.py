@@ -6,7 +6,8 @@
                                                       standard input
 
 Of the test split:
-In:  data/models/ and data/sequences/test/.
+In:  data/models/, data/sequences/test/ and, for what was trained on an encoder's vectors of texts,
+     data/embeddings/.
 Out: data/predictions/test.parquet: variant, repeat (int16), row (int32, of the split),
      label (int8; int16 of more than 128) and probability (float32, of label 1; of more than two
      labels a list, of each).
@@ -17,7 +18,8 @@ What scores, and how texts are laid out for it, is that of `train`: stages.train
 and .backend, its .machine, and the .regression of linear variants.
 
 Of your texts:
-In:  data/models/, data/sequences/ and the names of the labels in data/raw/texts.parquet.
+In:  data/models/, data/sequences/, the names of the labels in data/raw/texts.parquet and, of an
+     encoder's variant, data/raw/vectors/.
 Out: a table on standard output, CSV or with --json JSON Lines, a line for each text: its label, the
      label's probability, and where the variant is linear or averages, the words that spoke most
      for the label and against it. What can't be read is named on standard error, the rest goes on,

@@ -1,8 +1,10 @@
 """A variant's trained models, with the vocabulary and the names that it takes to label texts."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +18,16 @@ from stages.shared.errors import InputError
 from stages.shared.files import reading
 from stages.shared.integrity import LOCK
 from stages.shared.predictions import decide
-from stages.shared.schema import Params
+from stages.shared.schema import Params, Tokenize
 from stages.tokenize.encoding import Vocabulary, encode
 
+if TYPE_CHECKING:
+    from stages.shared.encoder import Encoder
+
 TELLING = 3  # words for a label, and against it
+
+# Texts (n_texts,) string -> what the models take of them, and how many words they know of each.
+Reader = Callable[[pa.Array], tuple[np.ndarray, np.ndarray]]
 
 
 class Labelled(NamedTuple):
@@ -35,24 +43,35 @@ class Labeller(NamedTuple):
     """The models, and what turns a text into what they read."""
 
     names: list[str]  # of the labels
-    settings: Params
-    vocabulary: Vocabulary
     words: pa.Array  # of each id
+    read: Reader
     score: models.Scorer
 
     def label(self, texts: list[str] | pa.Array) -> Labelled:
         """Label some texts, one at least."""
-        pieces = [pa.array(texts, pa.string())]
-        blocks = encode(pieces, self.vocabulary, self.settings.tokenize)
-        sequences = np.concatenate([block.ids for block in blocks])
-        probabilities, added = self.score(sequences)
+        inputs, n_known = self.read(pa.array(texts, pa.string()))
+        probabilities, added = self.score(inputs)
         labels = decide(probabilities)
         telling = [
             pa.ListArray.from_arrays(ends, self.words.take(pa.array(ids))).to_pylist()
             for ids, ends in (models.most_telling(added(labels), TELLING) if added else [])
         ]
         named = [self.names[label] for label in labels]
-        return Labelled(named, probabilities, telling, (sequences > 0).sum(axis=1))
+        return Labelled(named, probabilities, telling, n_known)
+
+
+def read_sequences(
+    vocabulary: Vocabulary, settings: Tokenize, texts: pa.Array
+) -> tuple[np.ndarray, np.ndarray]:
+    """Turn texts into sequences, and count in each the words that are known."""
+    sequences = np.concatenate([block.ids for block in encode([texts], vocabulary, settings)])
+    return sequences, (sequences > 0).sum(axis=1)
+
+
+def read_vectors(encoder: "Encoder", texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Turn texts into an encoder's vectors, and count in each the tokens that it knows."""
+    tokens = encoder.tokens(texts.to_pylist())
+    return encoder.vectors(tokens.ids), tokens.n_known
 
 
 def load(variant: str | None = None, repeat: int | None = None) -> Labeller:
@@ -66,9 +85,14 @@ def load(variant: str | None = None, repeat: int | None = None) -> Labeller:
     check_unchanged(settings, variant)
     vocabulary = read_vocabulary(settings.tokenize.num_words)
     words = names_of_ids(vocabulary, settings.tokenize.num_words)
-    is_linear = settings.embed[settings.variants[variant].vectors].texts is not None
-    score = models.scorer(weights, settings.model, is_linear)
-    return Labeller(read_labels(), settings, vocabulary, words, score)
+    start = settings.embed[settings.variants[variant].vectors]
+    read: Reader = partial(read_sequences, vocabulary, settings.tokenize)
+    if start.texts == "encoder":
+        from stages.shared.encoder import Encoder
+
+        read = partial(read_vectors, Encoder(artifacts.vectors(str(start.vectors))))
+    score = models.scorer(weights, settings.model, start.texts)
+    return Labeller(read_labels(), words, read, score)
 
 
 def read_labels() -> list[str]:

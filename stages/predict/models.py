@@ -1,8 +1,9 @@
 """The trained models of a variant, which score sequences and say which words spoke for a label.
 
-`scorer` gives a function of sequences (n_texts, width) int32. It returns the mean of the models'
-probabilities, (n_texts, n_labels) float32, and where the variant is linear or averages, a function
-of the labels, (n_texts,) int, to what each word adds to its text's label: (n_texts, n_ids) sparse.
+`scorer` gives a function of sequences (n_texts, width) int32, or of an encoder's vectors (n_texts,
+dim) float32. It returns the mean of the models' probabilities, (n_texts, n_labels) float32, and
+where words are weighed or averaged, a function of the labels, (n_texts,) int, to what each word
+adds to its text's label: (n_texts, n_ids) sparse.
 """
 
 from collections.abc import Callable
@@ -22,9 +23,14 @@ Added = Callable[[np.ndarray], "csr_array"]
 Scorer = Callable[[np.ndarray], tuple[np.ndarray, Added | None]]
 
 
-def scorer(weights: list[Path], model: Model, is_linear: bool) -> Scorer:
-    """Make what scores with the weights of some repeats of a variant; imports what that takes."""
-    if is_linear:
+def scorer(weights: list[Path], model: Model, texts: str | None) -> Scorer:
+    """Make what scores with the weights of some repeats of a variant; imports what that takes.
+
+    `texts` is that of the key of `embed` that the variant starts from.
+    """
+    if texts == "encoder":
+        return partial(by_vectors, weights)
+    if texts:
         return partial(by_regressions, weights)
     if model.head == "conv":
         return partial(by_tensorflow, weights, model)
@@ -66,6 +72,13 @@ def by_regressions(weights: list[Path], sequences: np.ndarray) -> tuple[np.ndarr
         return table
 
     return mean_of([regression.predict(path, sequences) for path in weights]), added
+
+
+def by_vectors(weights: list[Path], vectors: np.ndarray) -> tuple[np.ndarray, None]:
+    """Score by logistic regressions on a vector a text, as the stage does."""
+    from stages.train import regression
+
+    return mean_of([regression.predict_vectors(path, vectors) for path in weights]), None
 
 
 def by_means(

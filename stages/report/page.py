@@ -135,6 +135,8 @@ def result(settings: Params, name: str, row: dict, gap: Gap | None) -> dict[str,
 def start(settings: Params, name: str) -> str:
     """Say in words what matrix a variant starts from, and whether training moves it."""
     of = start_of(settings, name)
+    if of.texts == "encoder":
+        return f"a vector a text (`{of.vectors}`), frozen: a logistic regression"
     if of.texts:
         weighed = "weighed by naive Bayes" if of.texts == "naive-bayes" else ""
         beside = f"{of.fitted} columns fitted to the text" if of.fitted else ""

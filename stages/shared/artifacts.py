@@ -15,6 +15,7 @@ BIGRAMS = SEQUENCES / "bigrams.parquet"
 TOKENIZED_WITH = Path("data/tokenized_with.json")
 
 EMBEDDINGS = Path("data/embeddings")
+ENCODED = Path("data/encoded")
 MODELS = Path("data/models")
 TRAINED_ON = Path("data/trained_on")
 PREDICTIONS = Path("data/predictions/test.parquet")
@@ -57,6 +58,11 @@ def embedding(start: str) -> Path:
 def model(variant: str) -> Path:
     """The folder of a variant's trained weights."""
     return MODELS / variant
+
+
+def encoded(key: str) -> Path:
+    """The folder where `embed` keeps the vectors that an encoder has made of some texts."""
+    return ENCODED / key
 
 
 def weights(variant: str, repeat: int) -> Path:

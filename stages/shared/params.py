@@ -72,7 +72,10 @@ def conflicts(settings: Params) -> Iterator[str]:
             yield f"download.{name}: source {source.source} takes no path: set path to null"
         if not is_packaged and not source.path and source.source not in OFFICIAL:
             yield f"download.{name}: source {source.source} needs a path"
+    yield from conflicts_of_encoders(settings)
     for name, start in embed.items():
+        if start.texts == "encoder":
+            continue
         kinds = start.is_drawn, bool(start.vectors), start.texts is not None
         if sum(kinds) > 1 or (start.is_drawn if start.fitted else not sum(kinds)):
             yield (
@@ -115,6 +118,32 @@ def conflicts(settings: Params) -> Iterator[str]:
             f"tokenize.num_bigrams is {settings.tokenize.num_bigrams}, but model.head"
             f" {settings.model.head} reads words in order: set the one to 0 or the other to mean"
         )
+
+
+def conflicts_of_encoders(settings: Params) -> Iterator[str]:
+    """Say the same of what has to do with an encoder."""
+    vectors = settings.download.vectors
+    encoders = [name for name, of in vectors.items() if of.is_encoder]
+    for name, of in vectors.items():
+        if of.layer is not None and name not in encoders:
+            yield f"download.vectors.{name}.layer is of an encoder, and this is none: leave it out"
+        if of.vocabulary_limit and name in encoders:
+            yield (
+                f"download.vectors.{name}.vocabulary_limit is {of.vocabulary_limit}, but an encoder"
+                " has no list of words: set it to null"
+            )
+    for name, start in settings.embed.items():
+        if start.match != "exact" and start.vectors in encoders:
+            yield f"embed.{name}.match is of a file, but {start.vectors} an encoder: leave it out"
+        if start.texts != "encoder":
+            continue
+        if start.vectors not in encoders:
+            yield (
+                f"embed.{name}.vectors is {start.vectors}, but should name an encoder of"
+                f" download.vectors, which has {', '.join(encoders) or 'none'}"
+            )
+        if start.model_dump(exclude_defaults=True).keys() - {"texts", "vectors"}:
+            yield f"embed.{name} should be {{texts: encoder, vectors: {start.vectors}}} alone"
 
 
 def describe(error: ValidationError) -> str:

@@ -138,15 +138,25 @@ class TextSource(Source):
 
 class VectorSource(Source):
     path: str | None = Field(
-        description="file or URL; null: what the package carries, or where the source is published"
+        description="file or URL; null: what the package carries, or where the source is published."
+        " An encoder may also lie there unpacked"
     )
-    source: Literal["glove-package", "glove-text", "word2vec", "fasttext"] = Field(
-        description="in which format the vectors are"
+    source: Literal["glove-package", "glove-text", "word2vec", "fasttext", "encoder"] = Field(
+        description="in which format the vectors are; `encoder`: a BERT model that makes them"
     )
     dim: Width | None = Field(
         description="number of dimensions: chooses among the members of a zip, or makes sure"
     )
     vocabulary_limit: PositiveInt | None = Field(description="keep the first so many words")
+    layer: Count | None = Field(
+        None,
+        description="of an encoder: the layer that the vectors come from. 0: its embeddings; null:"
+        " the last",
+    )
+
+    @property
+    def is_encoder(self) -> bool:
+        return self.source == "encoder"
 
 
 class Download(Section):
@@ -184,7 +194,9 @@ class Start(Section):
         None, description="width of a matrix that is drawn at random, anew in each repeat"
     )
     vectors: Name | None = Field(
-        None, description="key of `download.vectors`: the words are looked up there"
+        None,
+        description="key of `download.vectors`: the words are looked up there; of an encoder, each"
+        " word gets the vector that it has alone",
     )
     fitted: Width | None = Field(
         None,
@@ -207,16 +219,19 @@ class Start(Section):
         description="with `vectors`: gives the words each other's vectors, a control that has their"
         " scale and not their meaning",
     )
-    texts: Literal["tf-idf", "naive-bayes"] | None = Field(
+    texts: Literal["tf-idf", "naive-bayes", "encoder"] | None = Field(
         None,
         description="a vector for each text instead of each word, of which a logistic regression"
         " is trained: `tf-idf`; `naive-bayes`: the same, each word weighted by how surely it speaks"
-        " for a label in the draw. With `fitted`, those columns beside it",
+        " for a label in the draw. With `fitted`, those columns beside it. `encoder`: what the"
+        " encoder that `vectors` names makes of the text",
     )
 
     @property
     def lookup(self) -> str | None:
         """Name the file in which words are looked up, and how, if not exactly."""
+        if self.texts:
+            return None
         return f"{self.vectors} ({self.match})" if self.match != "exact" else self.vectors
 
     @property
@@ -226,7 +241,9 @@ class Start(Section):
     @property
     def is_pretrained(self) -> bool:
         """Whether its vectors say something of the words before a label is seen."""
-        return not self.texts and bool(self.fitted or (self.vectors and not self.shuffled))
+        if self.texts:
+            return self.texts == "encoder"
+        return bool(self.fitted or (self.vectors and not self.shuffled))
 
 
 class Model(Section):

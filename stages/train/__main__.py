@@ -76,8 +76,10 @@ def read(settings: Params, name: str) -> Variant:
     if (n_lacking := texts.n_labels - train.samples) > 0:
         print(f"each draw lacks {n_lacking} of the {texts.n_labels} labels")
     if kind := settings.embed[own.vectors].texts:
-        from stages.train.linear import Linear
+        from stages.train.linear import Linear, LinearOnVectors
 
+        if kind == "encoder":
+            return LinearOnVectors(settings, matrix[: len(labels)], texts)
         return Linear(settings, matrix, texts, kind == "naive-bayes")
     from stages.train.repeats import Network  # imports TensorFlow, which takes seconds
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csr_array, hstack
 from scipy.special import logsumexp
+from threadpoolctl import threadpool_limits
 
 from stages.shared import tf_idf
 from stages.shared.draws import generator_for
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
 
 # The inverse strength of the penalty, where nothing is tuned: scikit-learn's default; with naive
-# Bayes the better of 1 and 10, beside fitted columns, on reviews held out of the train split.
-C, BAYES_C = 1.0, 10.0
+# Bayes the better of 1 and 10, beside fitted columns; of vectors, of powers of the root of 10, that
+# of the least log loss at 200 and 1,000 labels. Both on reviews held out of the train split.
+C, BAYES_C, VECTORS_C = 1.0, 10.0, 3.0
 CANDIDATES = [round(10 ** (power / 2), 4) for power in range(-2, 7)]  # 0.1, 0.3162 … 1000
 MOST_ITERATIONS = 1000  # of L-BFGS
 # Candidates go on from each other's weights, weak penalties last. At this tolerance it takes 0.6 of
@@ -59,6 +61,7 @@ class Linear:
         self.settings, self.texts, self.labels = settings, texts, texts.labels
         self.idf, self.columns, self.is_bayes = matrix[:, 0], matrix[:, 1:], is_bayes
         self.table = regression.weighed(texts.sequences, self.idf)
+        self.default = BAYES_C if is_bayes else C
         self.one_by_one = is_bayes and texts.n_labels > 2  # each label has word weights of its own
 
     def train(
@@ -67,7 +70,7 @@ class Linear:
         """Train repeat r on its own draw: weights, a history of one epoch, and what was tried."""
         train, seed = self.settings.train, self.settings.seed
         rows, val_rows = self.texts.draw(self.settings, repeat)
-        value, tried = BAYES_C if self.is_bayes else C, []
+        value, tried = self.default, []
         if train.tune:
             own = self.labels[rows]
             parts = tuning.parts_of(own, train.tune, generator_for(seed, repeat, "folds"))
@@ -84,7 +87,11 @@ class Linear:
         of_both = *self.measures(weights, rows), *self.measures(weights, val_rows)
         history = [dict(zip(MEASURES, of_both, strict=True))]
         on_epoch(history[0])
-        return [self.idf, *weights], history, tried
+        return self.stored(weights), history, tried
+
+    def stored(self, weights: Weights) -> Weights:
+        """Put beside the weights what else it takes to score a text."""
+        return [self.idf, *weights]
 
     def save(self, weights: Weights, path: Path) -> None:
         """Write the weights of a repeat."""
@@ -134,8 +141,6 @@ class Linear:
         What stands beside TF-IDF is a sum over its words too, so its coefficients are added to
         those of the words.
         """
-        from threadpoolctl import threadpool_limits
-
         table, n_ids = self.table[rows], self.table.shape[1]
         with threadpool_limits(1):
             features, weight = table.copy(), np.ones(n_ids)
@@ -158,3 +163,28 @@ class Linear:
         right = probability[np.arange(len(rows)), labels]
         loss = -np.log(np.clip(right, LEAST, 1)).mean()
         return float(loss), float((probability.argmax(axis=1) == labels).mean())
+
+
+class LinearOnVectors(Linear):
+    """The same, of texts that have a vector each, as an encoder makes it."""
+
+    def __init__(self, settings: Params, vectors: np.ndarray, texts: Texts):
+        """Standardise vectors (n_texts, dim) float32, the train split's, labels unseen.
+
+        All columns are divided by one number, so that the mean square distance of a text to the
+        mean text is 1: what varies little in the vectors counts little.
+        """
+        self.settings, self.texts, self.labels = settings, texts, texts.labels
+        self.is_bayes, self.one_by_one, self.default = False, False, VECTORS_C
+        self.columns = np.empty((vectors.shape[1], 0))
+        self.mean = vectors.mean(axis=0, dtype=np.float64)
+        away = vectors - self.mean
+        self.spread = float(np.sqrt((away**2).sum(axis=1).mean())) or 1.0
+        self.table = away / self.spread
+
+    def stored(self, weights: Weights) -> Weights:
+        """Give the weights of the vectors as they come, not standardised."""
+        coefficients = np.float64(weights[0]) / self.spread
+        with threadpool_limits(1):
+            intercept = weights[1] - self.mean @ coefficients
+        return [np.float32(coefficients), np.float32(intercept)]
