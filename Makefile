@@ -2,6 +2,7 @@
 # make reproduce: the same bytes in two clones.  make emulated: and on an emulated processor, which
 # takes qemu-x86_64.
 # make answer: which start to take, at which number of labels, for the texts of params.yaml.
+# make answer STRONG=1: the same of the strongest settings that are known.
 # make sweep: the learning curve over the standard grid.  make strong: the strong setting.
 # make projector: the vectors in TensorBoard, after make repro.
 # make mutants: which of many small faults in the code make test notices (an hour on two cores).
@@ -40,7 +41,7 @@ bench: $(VENV)/requirements.txt
 	$(BIN)/python -m benchmarks.compare
 
 answer: $(VENV)/requirements.txt
-	$(BIN)/python -m experiments.answer
+	$(BIN)/python -m experiments.answer $(if $(STRONG),--strong)
 
 sweep: $(VENV)/requirements.txt
 	$(BIN)/python -m experiments.sweep

@@ -8,6 +8,9 @@ learning rate and its number of epochs within the labels that it has, so that no
 recipe happens to suit it. The points run through DVC's queue, or with --ray on a cluster. The same
 command again takes from the cache what has finished.
 
+--strong measures the strongest that is known of each start in place of the plain one: with pairs of
+words, whole texts, and columns fitted to them.
+
 Out: a paragraph in the terminal, and in a folder below experiments/ the page behind it (answer.md,
 and answer.html, which needs no other file), its picture and its table.
 """
@@ -45,10 +48,11 @@ from experiments.sweep import on_ray, positive
 from experiments.verdicts import SIZE, listed, overlap, reasons, sentence
 from stages.report.html import html
 from stages.report.markdown import lines_of, plain, share
-from stages.report.page import difference
+from stages.report.page import difference, start
 from stages.shared import artifacts
 from stages.shared.errors import InputError, run
 from stages.shared.evidence import REFERENCE
+from stages.shared.schema import Params
 
 # What differs from params.yaml, unless -S says otherwise.
 RECIPE = {
@@ -59,6 +63,13 @@ RECIPE = {
     "train.validation_samples": "0",
     "train.tune": "{learning_rates: [0.001, 0.003, 0.01, 0.03], folds: 5}",
 }
+# With --strong: what else differs, and what a start in vectors or in TF-IDF becomes.
+STRONG = Path("experiments/strong.yaml")
+STRONGEST = {
+    "vectors": {"fitted": "50", "weighting": "rare"},
+    "texts": {"texts": "naive-bayes", "fitted": "50", "weighting": "both"},
+}
+PAIRS, EACH_TEXT = 200_000, 10  # of words that are read: at most, and for each text
 FIRST, EACH = 50, 10  # labels of the smallest size, and of each class
 LARGEST = 0.8  # of the train split: draws that are larger are all but the same
 LEAST = 10  # labels, below which nothing is trained
@@ -84,7 +95,21 @@ def sizes(n_texts: int, n_labels: int) -> list[int]:
     return [*found, last] if not found or last >= 1.25 * found[-1] else found
 
 
-def plan(given: list[str]) -> list[list[str]]:
+def strong(settings: Params) -> list[str]:
+    """List what --strong changes in these settings, as `--set-param` takes it."""
+    n_pairs = min(PAIRS, EACH_TEXT * points.count_texts(settings.download.texts))
+    general = ("model.", "tokenize.", "train.")
+    found = [entry for entry in points.read_setting(STRONG) if key_of(entry).startswith(general)]
+    found.append(f"++tokenize.num_bigrams={n_pairs}")
+    for name in dict.fromkeys(variant.vectors for variant in settings.variants.values()):
+        of = settings.embed[name]
+        kind = "texts" if of.texts == "tf-idf" else "vectors" if of.vectors else None
+        if kind and not (of.fitted or of.shuffled):
+            found += [f"++embed.{name}.{key}={value}" for key, value in STRONGEST[kind].items()]
+    return found
+
+
+def plan(given: list[str], is_strong: bool = False) -> list[list[str]]:
     """List the points; `given` are values of parameters that hold at each of them."""
     own, *more = points.expand(given)
     if more:
@@ -92,14 +117,23 @@ def plan(given: list[str]) -> list[list[str]]:
     keys = {key_of(entry) for entry in own}
     if SIZE in keys:
         raise InputError(f"{SIZE} is what is measured: leave it out")
-    base = [f"++{key}={value}" for key, value in RECIPE.items() if key not in keys] + own
-    settings = points.settings_of([*base, f"++{SIZE}={LEAST}"])
+    least = f"++{SIZE}={LEAST}"
+    recipe = [f"++{key}={value}" for key, value in RECIPE.items()]
+    if is_strong:
+        recipe += strong(points.settings_of([*recipe, *own, least]))
+    base = [entry for entry in recipe if not is_given(key_of(entry), keys)] + own
+    settings = points.settings_of([*base, least])
     others = [name for name in settings.variants if name != REFERENCE]
     if not others:
         raise InputError(f"variants has {REFERENCE} alone: there is nothing to compare it with")
     counts = points.count_labels(settings.download.texts)
     of_size = ([*base, f"++{SIZE}={size}"] for size in sizes(sum(counts), len(counts)))
     return [points.checked(point) for point in of_size]
+
+
+def is_given(key: str, keys: set[str]) -> bool:
+    """Tell whether a parameter, or what it is a part of, is among these."""
+    return any(key == of or key.startswith(f"{of}.") for of in keys)
 
 
 def file_of(row: pd.Series, path: Path) -> bytes:
@@ -193,7 +227,10 @@ def f1_of(evaluation: dict, variants: list[str]) -> list[str]:
 
 
 def chosen_by(group: pd.DataFrame, variants: list[str]) -> pd.DataFrame:
-    """Tabulate what repeats chose: size, variant, medians of learning rate or C, and of epochs."""
+    """Tabulate what repeats chose: size, variant, medians of learning rate or C, and of epochs.
+
+    Of the shares of fitted columns it is the most frequent.
+    """
     rows = []
     for _, row in group.iterrows():
         for variant in variants:
@@ -204,21 +241,26 @@ def chosen_by(group: pd.DataFrame, variants: list[str]) -> pd.DataFrame:
                 is_rate = own.columns[1] == "learning_rate"
                 short = written(float(f"{value:.3g}"))
                 said = f"{short}, {number_of(round(epoch), 'epoch')}" if is_rate else f"C {short}"
+                if shares := [*own.columns[2 : own.columns.get_loc("epoch")]]:  # of fitted columns
+                    frequent = own[shares].value_counts().idxmax()
+                    pairs = zip(shares, frequent, strict=True)
+                    said += "".join(f", {name} {times:g}" for name, times in pairs)
                 rows.append({"size": row[SIZE], "variant": variant, "chosen": said})
     return pd.DataFrame(rows)
 
 
 def page(
     table: pd.DataFrame, evaluations: list[dict], data: dict, chosen: dict[str, Advice],
-    linear: list[str], tried: pd.DataFrame, cost: str,
+    linear: list[str], tried: pd.DataFrame, cost: str, setting: str = "",
 ) -> str:  # fmt: skip
     """Lay out the page: the answer, its curve, what is behind it, and what is not known.
 
-    table as `curve` gives it, evaluations and chosen by size, tried as `chosen_by` gives it.
+    table as `curve` gives it, evaluations and chosen by size, tried as `chosen_by` gives it,
+    setting as `described` or empty.
     """
     variants = table["variant"].unique().tolist()
     others = [name for name in variants if name != REFERENCE]
-    blocks = [f"# {TITLE}", *paragraph(table, data, chosen, linear)]
+    blocks = [f"# {TITLE}", *paragraph(table, data, chosen, linear, setting)]
     blocks.append("![Test accuracy by number of labels](learning_curve.png)")
     leads, rows, gaps = [], [], []
     for (size, of_size), evaluation in zip(table.groupby(SIZE), evaluations, strict=True):
@@ -265,15 +307,16 @@ def page(
             lines_of(head, cells, left=0),
             "Medians over the repeats: the learning rate and the number of epochs of least held-out"
             " log loss, within the labels of the draw. Of a linear model, the inverse strength C of"
-            " its penalty.",
+            " its penalty, and what its fitted columns are most often multiplied by.",
         ]
     blocks += ["## What it cost", cost, "## What it can't tell", unknown(table)]
     return "\n\n".join(blocks) + "\n"
 
 
 def paragraph(
-    table: pd.DataFrame, data: dict, chosen: dict[str, Advice], linear: list[str]
-) -> list[str]:
+    table: pd.DataFrame, data: dict, chosen: dict[str, Advice], linear: list[str],
+    setting: str = "",
+) -> list[str]:  # fmt: skip
     """Write the answer: what was measured, what to take, who beats `learned`, how good it is."""
     n_train, n_test = sum(data["train"]), sum(data["test"])
     labels = [plain(label) for label in data["labels"]]
@@ -299,7 +342,7 @@ def paragraph(
     )
     if any({*of.names} & {*linear} for of in chosen.values()):
         known += f" `{linear[0]}` {LINEAR}."
-    blocks = [" ".join([first, *said, known])]
+    blocks = [" ".join([first, *said, known]), *([setting] if setting else [])]
     if last["majority"].iloc[0] >= UNEVEN:
         blocks.append(
             f"**Warning:** {share(last['majority'].iloc[0])} of the test texts have one label, so"
@@ -307,6 +350,18 @@ def paragraph(
             " the same runs by a metric in which every label counts as much."
         )
     return blocks
+
+
+def described(settings: Params) -> str:
+    """Say in words what each variant of the strong setting is."""
+    each = [f"`{name}` ({start(settings, name)})" for name in settings.variants]
+    n_pairs = settings.tokenize.num_bigrams
+    return (
+        f"This is the strong setting. All variants read the last {settings.tokenize.maxlen:,} words"
+        f" of a text, and up to {n_pairs:,} pairs of adjacent words: {listed(each)}. Columns are"
+        " fitted to all texts to train on, without their labels. The plain starts were not measured"
+        " here: `make answer` measures them."
+    )
 
 
 def unknown(table: pd.DataFrame) -> str:
@@ -342,11 +397,12 @@ def main() -> None:
         "-S", "--set-param", action="append", default=[], metavar="KEY=VALUE",
         help="value of a parameter",
     )  # fmt: skip
+    parser.add_argument("--strong", action="store_true", help="measure the strong setting")
     parser.add_argument("-j", "--jobs", type=positive, default=2, help="points at a time")
     parser.add_argument("--ray", metavar="ADDRESS", help="run on a Ray cluster; auto: the one here")
     parser.add_argument("--out", type=Path, help="folder; else one of its own below experiments/")
     arguments = parser.parse_args()
-    start, grid = time.monotonic(), plan(arguments.set_param)
+    begin, grid = time.monotonic(), plan(arguments.set_param, arguments.strong)
     measured = " ".join(points.shown(point, [SIZE]).partition("=")[2] for point in grid)
     points.say(f"{number_of(len(grid), 'size')} to measure: {measured} labels")
     found = on_ray(grid, arguments.ray) if arguments.ray else run_queue(grid, arguments.jobs)
@@ -362,23 +418,25 @@ def main() -> None:
     evaluations = [json.loads(file_of(row, artifacts.EVALUATION)) for _, row in group.iterrows()]
     chosen = recommend_all(table, evaluations, linear)
     tried = chosen_by(group, [*settings.variants])
-    minutes = (time.monotonic() - start) / 60
+    minutes = (time.monotonic() - begin) / 60
     cost = (
         f"{number_of(len(group), 'size')}, {settings.train.repeats} draws and"
         f" {number_of(len(settings.variants), 'variant')}: this run took {minutes:.1f} minutes,"
         f" {arguments.jobs} sizes at a time. What was in DVC's cache before took no time."
     )
-    table = name_data(table, data).assign(setting="answer", shared=group["shared"].iloc[0])
-    base = Path("experiments") / slug(data["name"], "answer")
+    name = "strong-answer" if arguments.strong else "answer"
+    table = name_data(table, data).assign(setting=name, shared=group["shared"].iloc[0])
+    base = Path("experiments") / slug(data["name"], name)
     folder = arguments.out or folder_for(table, base, "learning_curve.csv")
     folder.mkdir(parents=True, exist_ok=True)
     table.to_csv(folder / "learning_curve.csv", index=False, lineterminator="\n")
     title = f"Test accuracy on {about(data)}"
     draw(table, draws, SIZE, [], "accuracy", title, folder / "learning_curve.png")
-    text = page(table, evaluations, data, chosen, linear, tried, cost)
+    setting = described(settings) if arguments.strong else ""
+    text = page(table, evaluations, data, chosen, linear, tried, cost, setting)
     (folder / "answer.md").write_text(text, encoding="utf-8")
     (folder / "answer.html").write_text(html(TITLE, text, folder), encoding="utf-8")
-    print(terminal(paragraph(table, data, chosen, linear)))
+    print(terminal(paragraph(table, data, chosen, linear, setting)))
     print(f"\nThe page: {folder}/answer.html", flush=True)
     sys.exit(len(names) < len(grid))
 

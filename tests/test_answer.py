@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments import answer
+from experiments import answer, points
 from stages.shared.errors import InputError
+from stages.shared.schema import Params, Start
 from tests.conftest import PROJECT, TRACKED
 
 SURE, EQUAL = "significantly the most accurate", "which can't be told apart"
@@ -77,11 +78,48 @@ def test_what_cannot_be_asked_is_one_line(given, said, monkeypatch):
         answer.plan(given)
 
 
+def chosen_settings(*given: str) -> Params:
+    """What the first point of the strong answer runs."""
+    return points.settings_of(answer.plan([*given], is_strong=True)[0])
+
+
+def test_the_strong_setting_reads_pairs_and_puts_fitted_columns_beside_every_start(monkeypatch):
+    monkeypatch.chdir(PROJECT)
+    own = chosen_settings()
+    assert (own.tokenize.maxlen, own.tokenize.num_bigrams) == (800, 200_000)
+    assert (own.train.schedule, own.train.word_dropout, own.train.repeats) == ("linear", 0.5, 5)
+    assert own.train.tune
+    assert own.embed["glove"] == Start(vectors="glove", fitted=50, weighting="rare")
+    assert own.embed["tfidf"] == Start(texts="naive-bayes", fitted=50, weighting="both")
+    assert own.embed["random"] == Start(dim=50)
+
+
+def test_the_strong_setting_changes_nothing_that_is_given(monkeypatch):
+    monkeypatch.chdir(PROJECT)
+    shuffled = Start(vectors="glove", shuffled=True)
+    own = chosen_settings(
+        "tokenize.maxlen=70", "embed.tfidf={texts: tf-idf}", "embed.glove.fitted=20",
+        "embed.mixed={vectors: glove, shuffled: true}",
+        "variants.mixed={vectors: mixed, trainable: false}",
+    )  # fmt: skip
+    assert own.tokenize.maxlen == 70
+    assert own.embed["tfidf"] == Start(texts="tf-idf")
+    assert own.embed["glove"] == Start(vectors="glove", fitted=20)
+    assert own.embed["mixed"] == shuffled
+
+
+def test_few_texts_are_read_by_few_pairs(monkeypatch, tmp_path):
+    monkeypatch.chdir(PROJECT)
+    texts_of(160, 0.5).to_csv(tmp_path / "mine.csv", index=False)
+    own = chosen_settings("download.texts.source=table", f"download.texts.path={tmp_path}/mine.csv")
+    assert own.tokenize.num_bigrams == 1280  # ten for each of 128 texts
+
+
 @pytest.fixture
 def asked(run, tmp_path):
     """Asks the question of a table of texts; returns what was said, the page and its folder."""
 
-    def ask(texts: pd.DataFrame):
+    def ask(texts: pd.DataFrame, *options: str):
         root = tmp_path / "project"
         for name in (*TRACKED, "dvc.yaml", "params.yaml", "stages", "experiments"):
             (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -93,12 +131,13 @@ def asked(run, tmp_path):
         run(root, "git", "config", "user.email", "test@example.com")
         run(root, "git", "add", "--all")
         run(root, "git", "commit", "--quiet", "--message", "Begin")
-        command = ["python", "-m", "experiments.answer", "-S", "download.texts.source=table"]
+        command = ["python", "-m", "experiments.answer", *options]
+        command += ["-S", "download.texts.source=table"]
         small = ["train.repeats=2", "train.epochs=4", "download.texts.test_fraction=0.5"]
         small += ["train.tune={learning_rates: [0.01, 0.1], folds: 2}"]
         given = ["download.texts.path=mine.csv", *small]
         done = run(root, *command, *chain.from_iterable(("-S", value) for value in given))
-        [folder] = root.glob("experiments/mine.csv-answer")
+        [folder] = root.glob("experiments/mine.csv-*answer")
         return done.stdout, (folder / "answer.md").read_text(), folder
 
     return ask
@@ -133,6 +172,21 @@ def test_few_texts_end_in_a_paragraph_and_a_page(asked):
     html = (folder / "answer.html").read_text()
     assert "data:image/png;base64," in html
     assert not re.search(r'(?:src|href)="(?!data:|#)', html)
+
+
+@pytest.mark.slow
+def test_the_strong_answer_says_what_each_variant_is_and_what_it_chose(asked):
+    said, page, folder = asked(texts_of(160, 0.5), "--strong")
+    said = " ".join(said.split())
+    assert folder.name == "mine.csv-strong-answer"
+    for text in (said, page.replace("`", "")):
+        assert "the last 800 words of a text, and up to 800 pairs of adjacent words" in text
+        assert "pretrained (pretrained vectors beside ones fitted to the text, frozen)" in text
+        assert "weighed by naive Bayes, beside 100 columns fitted to the text" in text
+    head, *rows = tables_of(page)["What each chose"]
+    for row in rows:
+        assert re.fullmatch(r"C [\d.,]+, plain [01], rare [01]", row[head.index("`tfidf`")])
+        assert re.fullmatch(r"0\.\d+, \d epochs?", row[head.index("`learned`")])
 
 
 @pytest.mark.slow

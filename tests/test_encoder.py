@@ -455,7 +455,7 @@ def test_probabilities_are_those_of_scikit_learn_on_standardised_vectors(
     values = [linear.VECTORS_C] * 2
     if tune:
         tried = pd.read_csv(artifacts.tuning("encoded"))
-        assert {*tried["C"]} == {*linear.CANDIDATES}
+        assert {*linear.CANDIDATES[:2]} < {*tried["C"]} <= {*linear.CANDIDATES}
         values = tried[tried["chosen"]]["C"].tolist()
     for repeat, value in enumerate(values):
         rows, _ = draw_rows(labels, 40, 50, generator_for(0, repeat, "texts"))

@@ -94,34 +94,54 @@ def test_the_history_has_one_epoch_with_the_measures_of_each_part(trained):
             assert row[f"{prefix}accuracy"] == pytest.approx(((found > 0.5) == labels[own]).mean())
 
 
-def test_the_penalty_is_chosen_by_held_out_loss_on_its_own_samples(trained):
-    words, labels = trained(train__tune=TUNE)
-    table, tried = tables(words), pd.read_csv(artifacts.tuning("tfidf"))
-    assert tried.columns.tolist() == ["repeat", "C", "epoch", "loss", "accuracy", "chosen"]
+def held_out_loss(table: np.ndarray, labels: np.ndarray, cut: list, penalty: float) -> float:
+    """The log loss of scikit-learn's regression over all parts; each part has as many texts."""
+    model = LogisticRegression(C=penalty, tol=1e-7, max_iter=1000)
+    found = cross_val_predict(model, table, labels, cv=cut, method="predict_proba")
+    return log_loss(labels, found)
+
+
+FITTED = {"texts": "tf-idf", "fitted": 3}
+
+
+@pytest.mark.parametrize(
+    ("start", "named", "shares"),
+    [
+        ({"texts": "tf-idf"}, [], [()]),
+        (FITTED, [], [()]),
+        (FITTED | {"weighting": "both"}, ["plain", "rare"], [(1, 1), (1, 0), (0, 1)]),
+    ],
+)
+def test_penalty_and_shares_are_chosen_by_held_out_loss_on_its_own_samples(
+    start, named, shares, trained
+):
+    words, labels = trained(train__tune=TUNE, embed__tfidf=start)
+    table, tried = tables(words).toarray(), pd.read_csv(artifacts.tuning("tfidf"))
+    of_texts = table @ np.load(artifacts.embedding("tfidf"))[1:, 1:]
+    assert tried.columns.tolist() == ["repeat", "C", *named, "epoch", "loss", "accuracy", "chosen"]
     for repeat, own in tried.groupby("repeat"):
         rows, _ = draw_rows(labels, SAMPLES, VALIDATION, generator_for(SEED, repeat, "texts"))
         folds = draw_folds(labels[rows], 4, generator_for(SEED, repeat, "folds"))
         cut = [((folds != fold).nonzero()[0], (folds == fold).nonzero()[0]) for fold in range(4)]
-        losses = [
-            log_loss(
-                labels[rows],
-                cross_val_predict(
-                    LogisticRegression(C=C, tol=1e-7, max_iter=1000),
-                    table[rows],
-                    labels[rows],
-                    cv=cut,
-                    method="predict_proba",
-                ),
+        losses, features = [], {}
+        for of in shares:
+            scaled = of_texts * np.repeat(of, 3) if of else of_texts
+            features[of] = np.hstack([table, scaled])
+            here = own[(own[named].to_numpy() == of).all(axis=1)]
+            assert here["C"].tolist() == linear.CANDIDATES[: len(here)]
+            losses.append(
+                [held_out_loss(features[of][rows], labels[rows], cut, C) for C in here["C"]]
             )
-            for C in own["C"]
-        ]
-        np.testing.assert_allclose(own["loss"], losses, rtol=1e-2)
-        assert own["chosen"].to_numpy().nonzero()[0].tolist() == [int(np.argmin(losses))]
-        expected = LogisticRegression(C=own["C"].iloc[np.argmin(losses)])
-        expected = expected.fit(table[rows], labels[rows]).predict_proba(table)[:, 1]
+            n_worse = len(here) - 1 - int(np.argmin(losses[-1]))
+            assert n_worse == 3 or (len(here) == len(linear.CANDIDATES) and n_worse < 3)
+        np.testing.assert_allclose(own["loss"], np.concatenate(losses), rtol=1e-2)
+        best = int(np.argmin(np.concatenate(losses)))
+        assert own["chosen"].to_numpy().nonzero()[0].tolist() == [best]
+        chosen = features[tuple(own[named].iloc[best])]
+        model = LogisticRegression(C=own["C"].iloc[best], max_iter=1000)
+        expected = model.fit(chosen[rows], labels[rows]).predict_proba(chosen)[:, 1]
         found = regression.predict(artifacts.weights("tfidf", repeat), words)
         np.testing.assert_allclose(found, expected, atol=2e-3)
-    assert own["C"].tolist() == linear.CANDIDATES
 
 
 def test_a_draw_of_one_label_gives_its_smoothed_share(trained):
@@ -240,6 +260,25 @@ def test_naive_bayes_takes_draws_that_lack_labels(trained, n_drawn, folds):
     found = regression.predict(artifacts.weights("tfidf", 0), words)
     np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
     assert (found[rows].argmax(axis=1) == labels[rows]).all()
+
+
+def test_a_candidate_of_naive_bayes_is_scored_by_the_word_weights_of_its_own_part(trained):
+    tune = {"learning_rates": [0.1], "folds": 3}
+    words, labels = trained(train__samples=12, train__tune=tune, **NAIVE_BAYES)
+    rows, _ = draw_rows(labels, 12, VALIDATION, generator_for(SEED, 0, "texts"))
+    folds = draw_folds(labels[rows], 3, generator_for(SEED, 0, "folds"))
+    table, tried = tables(words), pd.read_csv(artifacts.tuning("tfidf"))
+    for _, candidate in tried[tried["repeat"] == 0].iterrows():
+        losses = []
+        for fold in range(3):
+            fitted, scored = rows[folds != fold], rows[folds == fold]
+            assert not table[fitted].sum(axis=0).all()  # some words are in no text
+            weighted = table.toarray() * ratios(table[fitted], labels[fitted] == 1)
+            model = LogisticRegression(C=candidate["C"], tol=1e-7, max_iter=1000)
+            model.fit(weighted[fitted], labels[fitted])
+            found = model.predict_proba(weighted[scored])
+            losses.append(log_loss(labels[scored], found, labels=[0, 1]))
+        assert candidate["loss"] == pytest.approx(np.mean(losses), rel=1e-2)
 
 
 @pytest.mark.parametrize("texts", ["tf-idf", "naive-bayes"])

@@ -233,7 +233,7 @@ def test_a_baseline_and_a_control_are_compared_but_do_not_answer(settings, cover
     assert "| `tfidf` | no embedding: a logistic regression on TF-IDF |" in page
     own.embed["tfidf"] = Start(texts="naive-bayes", fitted=9)
     page = markdown(own, result, coverage, DATA, {})
-    assert "TF-IDF, weighed by naive Bayes and 9 columns fitted to the text |" in page
+    assert "TF-IDF, weighed by naive Bayes, beside 9 columns fitted to the text |" in page
     assert answer(own, result, coverage, DATA).startswith("**No:** ")
     assert "| `control` | pretrained vectors of other words, frozen |" in page
 

@@ -5,7 +5,6 @@ In: how often each text has each id. Out: matrices to start from, a row for each
 
 import numpy as np
 from scipy.sparse import csr_array
-from threadpoolctl import threadpool_limits
 
 from stages.shared import tf_idf
 
@@ -33,10 +32,9 @@ def fit_vectors(
         counts, idf = counts.sign(), idf * idf
     table = tf_idf.weigh(counts, idf)
     rank = min(dim, n_texts, n_ids)
-    with threadpool_limits(1):  # how a product is split decides its last digits
-        _, spread, components = randomized_svd(
-            table, rank, n_iter=POWER_ITERATIONS, random_state=int(generator.integers(2**32))
-        )
+    _, spread, components = randomized_svd(
+        table, rank, n_iter=POWER_ITERATIONS, random_state=int(generator.integers(2**32))
+    )
     vectors = np.zeros((n_ids, dim), np.float32)
     vectors[:, :rank] = components.T * spread * (idf * in_texts)[:, None]
     return vectors
@@ -49,8 +47,7 @@ def centred(vectors: np.ndarray, counts: csr_array) -> np.ndarray:
     """
     known = np.any(vectors, axis=1)
     totals = counts.sum(axis=0) * known
-    with threadpool_limits(1):
-        mean = totals @ vectors / max(totals.sum(), 1)
+    mean = totals @ vectors / max(totals.sum(), 1)
     moved = np.where(known[:, None], vectors - mean, 0)
     means = (counts @ moved) / np.maximum(counts.sum(axis=1), 1)[:, None]
     norm = np.sqrt((means**2).sum(axis=1).mean())
@@ -64,8 +61,7 @@ def for_texts(vectors: np.ndarray, counts: csr_array, idf: np.ndarray) -> np.nda
     distance to the mean text is 1. idf (n_ids,) is a part of that row, and is taken out here.
     """
     columns = vectors / idf[:, None]
-    with threadpool_limits(1):
-        of_texts = tf_idf.weigh(counts, idf) @ columns
+    of_texts = tf_idf.weigh(counts, idf) @ columns
     spread = np.sqrt(of_texts.var(axis=0).sum())
     return (columns / (spread or 1)).astype(np.float32)
 

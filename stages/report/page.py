@@ -138,10 +138,10 @@ def start(settings: Params, name: str) -> str:
     if of.texts == "encoder":
         return f"a vector a text (`{of.vectors}`), frozen: a logistic regression"
     if of.texts:
-        weighed = "weighed by naive Bayes" if of.texts == "naive-bayes" else ""
-        beside = f"{of.fitted} columns fitted to the text" if of.fitted else ""
-        more = " and ".join(filter(None, (weighed, beside)))
-        return "no embedding: a logistic regression on TF-IDF" + (f", {more}" if more else "")
+        weighed = ", weighed by naive Bayes" if of.texts == "naive-bayes" else ""
+        n_columns = (of.fitted or 0) * (2 if of.weighting == "both" else 1)
+        beside = f", beside {n_columns} columns fitted to the text" if n_columns else ""
+        return f"no embedding: a logistic regression on TF-IDF{weighed}{beside}"
     which = f" (`{of.vectors}`)" if len(settings.download.vectors) > 1 else ""
     shuffled = " of other words" if of.shuffled else ""
     folded = ", looked up folded" if of.match == "folded" else ""

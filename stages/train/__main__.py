@@ -5,8 +5,9 @@
 In:  data/sequences/train/ and the matrix in data/embeddings/ that the variant starts from.
 Out: data/models/<variant>/repeat_<r>.weights.h5
      metrics/training/<variant>.csv: repeat, epoch, loss, accuracy, val_loss, val_accuracy.
-     metrics/tuning/<variant>.csv: repeat, learning_rate (of a linear variant: C), epoch, loss and
-     accuracy on held-out parts of the samples, chosen; without train.tune, no row.
+     metrics/tuning/<variant>.csv: repeat, learning_rate (of a linear variant: C, and of both
+     weightings their shares), epoch, loss and accuracy on held-out parts of the samples, chosen;
+     without train.tune, no row.
 Parameters: seed, model, train, variants.<variant>, and the key of `embed` that it starts from.
 
 Interrupted, it goes on from the repeats that were finished: they wait in data/unfinished-<variant>/
@@ -36,7 +37,7 @@ from stages.train.texts import Texts
 class Variant(Protocol):
     """What trains the repeats of a variant: a network, or a linear model."""
 
-    chooses: str  # the column of metrics/tuning/ that says what `train.tune` chooses
+    chooses: tuple[str, ...]  # columns of metrics/tuning/ that say what `train.tune` chooses
     packages: tuple[str, ...]  # that train it, by their names on PyPI
 
     def train(
@@ -75,12 +76,12 @@ def read(settings: Params, name: str) -> Variant:
     texts = Texts(sequences, labels, n_validation)
     if (n_lacking := texts.n_labels - train.samples) > 0:
         print(f"each draw lacks {n_lacking} of the {texts.n_labels} labels")
-    if kind := settings.embed[own.vectors].texts:
+    if (start := settings.embed[own.vectors]).texts:
         from stages.train.linear import Linear, LinearOnVectors
 
-        if kind == "encoder":
+        if start.texts == "encoder":
             return LinearOnVectors(settings, matrix[: len(labels)], texts)
-        return Linear(settings, matrix, texts, kind == "naive-bayes")
+        return Linear(settings, matrix, texts, start)
     from stages.train.repeats import Network  # imports TensorFlow, which takes seconds
 
     return Network(name, settings, matrix, texts)

@@ -49,14 +49,19 @@ def sums_of(path: Path) -> str:
 
 
 def keep(
-    folder: Path, repeat: int, history: list[dict[str, float]], tried: list[Tried], chooses: str
+    folder: Path,
+    repeat: int,
+    history: list[dict[str, float]],
+    tried: list[Tried],
+    chooses: tuple[str, ...],
 ) -> None:
     """Write what goes with the weights of a finished repeat, then their sums: it is finished."""
     rows = [{"repeat": repeat, "epoch": epoch, **row} for epoch, row in enumerate(history, 1)]
     path, chosen = folder / f"repeat_{repeat}.csv", choose(tried)
     pd.DataFrame(rows).round(6).to_csv(path, index=False)
-    columns = ["repeat", chooses, "epoch", "loss", "accuracy", "chosen"]
-    table = pd.DataFrame([(repeat, *of, of is chosen) for of in tried], columns=columns)
+    columns = ["repeat", *chooses, "epoch", "loss", "accuracy", "chosen"]
+    of_each = [(repeat, *of.values, *of[1:], of is chosen) for of in tried]
+    table = pd.DataFrame(of_each, columns=columns)
     table.round({"loss": 6, "accuracy": 6}).to_csv(path.with_suffix(".tried.csv"), index=False)
     with whole(path.with_suffix(".sha256")) as partial_file:
         partial_file.write_text(sums_of(path))

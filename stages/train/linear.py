@@ -1,6 +1,6 @@
-"""One repeat of a linear variant: what it is fitted to, and its penalty."""
+"""One repeat of a linear variant: what it is fitted to, its penalty, which columns it has."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csr_array, hstack
 from scipy.special import logsumexp
-from threadpoolctl import threadpool_limits
 
 from stages.shared import tf_idf
 from stages.shared.draws import generator_for
 from stages.shared.history import MEASURES
-from stages.shared.schema import Params
+from stages.shared.schema import Params, Start
 from stages.train import regression, tuning
 from stages.train.regression import Weights
 from stages.train.texts import Texts
@@ -27,6 +26,9 @@ if TYPE_CHECKING:
 # of the least log loss at 200 and 1,000 labels. Both on reviews held out of the train split.
 C, BAYES_C, VECTORS_C = 1.0, 10.0, 3.0
 CANDIDATES = [round(10 ** (power / 2), 4) for power in range(-2, 7)]  # 0.1, 0.3162 … 1000
+# What the columns of both weightings are multiplied by, plain and rare: one kind may be left out.
+# Other shares, 0.25 to 4, gained nothing on reviews held out of the train split.
+SHARES = [(1.0, 1.0), (1.0, 0.0), (0.0, 1.0)]
 MOST_ITERATIONS = 1000  # of L-BFGS
 # Candidates go on from each other's weights, weak penalties last. At this tolerance it takes 0.6 of
 # the time that fits from zero take at scikit-learn's 1e-4, and comes closer to the optimum.
@@ -50,19 +52,24 @@ def log_count_ratios(table: csr_array, is_label: np.ndarray) -> np.ndarray:
 class Linear:
     """What the repeats of a linear variant have in common."""
 
-    chooses = "C"
     packages = ("scikit-learn", "scipy", "numpy")
+    chooses: tuple[str, ...] = ("C",)
+    shares: Sequence[tuple[float, ...]] = [()]
 
-    def __init__(self, settings: Params, matrix: np.ndarray, texts: Texts, is_bayes: bool):
+    def __init__(self, settings: Params, matrix: np.ndarray, texts: Texts, start: Start):
         """Weigh the texts by idf, the first column of matrix (n_ids, 1 + n_fitted) float32.
 
         The others are columns beside it, for texts in TF-IDF.
         """
         self.settings, self.texts, self.labels = settings, texts, texts.labels
-        self.idf, self.columns, self.is_bayes = matrix[:, 0], matrix[:, 1:], is_bayes
+        self.idf, self.columns = matrix[:, 0], matrix[:, 1:]
+        self.is_bayes = start.texts == "naive-bayes"
         self.table = regression.weighed(texts.sequences, self.idf)
-        self.default = BAYES_C if is_bayes else C
-        self.one_by_one = is_bayes and texts.n_labels > 2  # each label has word weights of its own
+        self.default = BAYES_C if self.is_bayes else C
+        # Of naive Bayes each label has word weights of its own.
+        self.one_by_one = self.is_bayes and texts.n_labels > 2
+        if start.weighting == "both":
+            self.chooses, self.shares = ("C", "plain", "rare"), SHARES
 
     def train(
         self, repeat: int, on_epoch: Callable[[dict[str, float]], None]
@@ -70,20 +77,13 @@ class Linear:
         """Train repeat r on its own draw: weights, a history of one epoch, and what was tried."""
         train, seed = self.settings.train, self.settings.seed
         rows, val_rows = self.texts.draw(self.settings, repeat)
-        value, tried = self.default, []
+        value, shares, tried = self.default, self.shares[0], []
         if train.tune:
             own = self.labels[rows]
             parts = tuning.parts_of(own, train.tune, generator_for(seed, repeat, "folds"))
-            of_parts = [self.solvers(tol=TOLERANCE, warm_start=True) for _ in parts]
-
-            def held_out(value: float, i: int, part: Part) -> Iterator[Measures]:
-                fitted, scored = (rows[of] for of in part)
-                solvers = [solver.set_params(C=value) for solver in of_parts[i]]
-                yield self.measures(self.fit(fitted, solvers), scored)
-
-            tried = [*tuning.try_out(CANDIDATES, parts, held_out)]
-            value = tuning.choose(tried).value  # of a regression, no candidate diverges
-        weights = self.fit(rows, self.solvers(C=value))
+            tried = [*self.try_out(rows, parts)]
+            value, *shares = tuning.choose(tried).values  # of a regression, no candidate diverges
+        weights = self.fit(rows, self.solvers(C=value), shares)
         of_both = *self.measures(weights, rows), *self.measures(weights, val_rows)
         history = [dict(zip(MEASURES, of_both, strict=True))]
         on_epoch(history[0])
@@ -92,6 +92,19 @@ class Linear:
     def stored(self, weights: Weights) -> Weights:
         """Put beside the weights what else it takes to score a text."""
         return [self.idf, *weights]
+
+    def try_out(self, rows: np.ndarray, parts: list[Part]) -> Iterator[Tried]:
+        """Try each share with one C after the other, as a network one epoch after the other."""
+
+        def held_out(shares: tuple[float, ...], _: int, part: Part) -> Iterator[Measures]:
+            fitted, scored = (rows[of] for of in part)
+            solvers = self.solvers(tol=TOLERANCE, warm_start=True)
+            for value in CANDIDATES:
+                solvers = [solver.set_params(C=value) for solver in solvers]
+                yield self.measures(self.fit(fitted, solvers, shares), scored)
+
+        for of in tuning.try_out(self.shares, parts, held_out):
+            yield of._replace(values=(CANDIDATES[of.epoch - 1], *of.values), epoch=1)
 
     def save(self, weights: Weights, path: Path) -> None:
         """Write the weights of a repeat."""
@@ -104,9 +117,12 @@ class Linear:
         n_solvers = self.texts.n_labels if self.one_by_one else 1
         return [LogisticRegression(max_iter=MOST_ITERATIONS, **settings) for _ in range(n_solvers)]
 
-    def fit(self, rows: np.ndarray, solvers: list["LogisticRegression"]) -> Weights:
+    def fit(
+        self, rows: np.ndarray, solvers: list["LogisticRegression"], shares: Sequence[float]
+    ) -> Weights:
         """Fit to the texts of some rows: coefficients (n_ids,) and intercept (1,), float32.
 
+        Each half of the columns is multiplied by one of the `shares`, if there are any.
         Of more than two labels (n_ids, n_labels) and (n_labels,), a softmax regression; of naive
         Bayes one against the rest for each, which meet in the softmax. A label that the rows lack
         counts as half a text. If they have one label only, it counts as half a text more, and the
@@ -115,14 +131,18 @@ class Linear:
         labels, n_labels, n_ids = self.labels[rows], self.texts.n_labels, self.table.shape[1]
         counts = np.bincount(labels, minlength=n_labels)
         present = counts.nonzero()[0]
+        n_columns = self.columns.shape[1]
+        columns = self.columns * np.repeat(shares or 1.0, n_columns // (len(shares) or 1))
         coefficients, intercept = np.zeros((n_ids, n_labels)), np.log(counts + 0.5)
         if len(present) > 1 and self.one_by_one:
             intercept -= np.log(len(rows))
             for label in present:
-                own, [intercept[label]] = self.fit_one(rows, labels == label, solvers[label])
+                own, [intercept[label]] = self.fit_one(
+                    rows, labels == label, solvers[label], columns
+                )
                 coefficients[:, label] = own[0]
         elif len(present) > 1:
-            own, of_own = self.fit_one(rows, labels, solvers[0])
+            own, of_own = self.fit_one(rows, labels, solvers[0], columns)
             if n_labels == 2:
                 return [np.float32(own[0]), np.float32(of_own)]
             if len(present) == 2:  # scikit-learn gives the second less the first
@@ -134,7 +154,11 @@ class Linear:
         return [np.float32(coefficients), np.float32(intercept)]
 
     def fit_one(
-        self, rows: np.ndarray, labels: np.ndarray, solver: "LogisticRegression"
+        self,
+        rows: np.ndarray,
+        labels: np.ndarray,
+        solver: "LogisticRegression",
+        columns: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Fit to texts in TF-IDF: coefficients (1 or n_labels, n_ids), and an intercept for each.
 
@@ -142,16 +166,19 @@ class Linear:
         those of the words.
         """
         table, n_ids = self.table[rows], self.table.shape[1]
-        with threadpool_limits(1):
-            features, weight = table.copy(), np.ones(n_ids)
-            if self.is_bayes:
-                weight = log_count_ratios(table, labels == labels.max())
-                features.data *= weight[table.indices]
-            if self.columns.shape[1]:
-                features = hstack([features, csr_array(table @ self.columns)], format="csr")
-            fitted = solver.fit(features, labels)
-            own, beside = fitted.coef_[:, :n_ids] * weight, fitted.coef_[:, n_ids:]
-            return own + beside @ self.columns.T, fitted.intercept_
+        # A candidate leaves out the words that these texts lack: they weigh nothing, and where
+        # pairs are read most are such.
+        words = np.unique(table.indices) if solver.warm_start else np.arange(n_ids)
+        features, weight = table[:, words], np.ones(n_ids)
+        if self.is_bayes:
+            weight = log_count_ratios(table, labels == labels.max())
+            features.data *= weight[words][features.indices]
+        if columns.shape[1]:
+            features = hstack([features, csr_array(table @ columns)], format="csr")
+        fitted = solver.fit(features, labels)
+        own = np.zeros((len(fitted.coef_), n_ids))
+        own[:, words] = fitted.coef_[:, : len(words)] * weight[words]
+        return own + fitted.coef_[:, len(words) :] @ columns.T, fitted.intercept_
 
     def measures(self, weights: Weights, rows: np.ndarray) -> Measures:
         """Score rows: log loss and accuracy; NaN without any."""
@@ -182,9 +209,15 @@ class LinearOnVectors(Linear):
         self.spread = float(np.sqrt((away**2).sum(axis=1).mean())) or 1.0
         self.table = away / self.spread
 
+    def fit_one(
+        self, rows: np.ndarray, labels: np.ndarray, solver: "LogisticRegression", _: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Fit to vectors: coefficients (1 or n_labels, dim), and an intercept for each."""
+        fitted = solver.fit(self.table[rows], labels)
+        return fitted.coef_, fitted.intercept_
+
     def stored(self, weights: Weights) -> Weights:
         """Give the weights of the vectors as they come, not standardised."""
         coefficients = np.float64(weights[0]) / self.spread
-        with threadpool_limits(1):
-            intercept = weights[1] - self.mean @ coefficients
+        intercept = weights[1] - self.mean @ coefficients
         return [np.float32(coefficients), np.float32(intercept)]

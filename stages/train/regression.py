@@ -12,7 +12,6 @@ import h5py
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.special import expit
-from threadpoolctl import threadpool_limits
 
 from stages.shared import tf_idf
 from stages.shared.files import reading
@@ -28,8 +27,7 @@ def score(weights: Weights, table: csr_array | np.ndarray) -> np.ndarray:
     Of more than two labels: the probability of each, (n, n_labels).
     """
     coefficients, intercept = weights
-    with threadpool_limits(1):  # how a product is split decides its last digits
-        logits = table @ np.float64(coefficients) + np.float64(intercept)
+    logits = table @ np.float64(coefficients) + np.float64(intercept)
     if coefficients.ndim == 1:
         return expit(logits)
     # exp(x) is expit(x) / expit(-x); NumPy's own depends on the processor in its last bit.

@@ -42,7 +42,7 @@ def diverged(where: str, what: str, learning_rate: float) -> InputError:
 class Network:
     """What the repeats of a variant have in common."""
 
-    chooses = "learning_rate"
+    chooses = ("learning_rate",)
     packages = ("tensorflow", "keras", "numpy")
 
     def __init__(self, name: str, settings: Params, matrix: np.ndarray, texts: Texts):
@@ -88,7 +88,7 @@ class Network:
                     f"{place}: training diverged at every rate: set smaller ones in"
                     " train.tune.learning_rates"
                 )
-            rate, epochs = chosen.value, chosen.epoch
+            [rate], epochs = chosen.values, chosen.epoch
         epoch = count(1)
 
         def watch(row: dict[str, float]) -> None:
@@ -125,8 +125,8 @@ class Network:
         assert train.tune
         x, y = self.texts.sequences[rows], self.texts.labels[rows]
 
-        def held_out(rate: float, fold: int, part: Part) -> Iterator[Measures]:
-            fitted, scored = part
+        def held_out(values: tuple[float, ...], fold: int, part: Part) -> Iterator[Measures]:
+            (rate,), (fitted, scored) = values, part
             for row, _ in self.loop.epochs(
                 initial, x[fitted], y[fitted], x[scored], y[scored],
                 draw_orders(len(fitted), train.epochs, draws("orders", 1 + fold)),
@@ -137,4 +137,5 @@ class Network:
                 yield row["val_loss"], row["val_accuracy"]
 
         parts = tuning.parts_of(y, train.tune, draws("folds"))
-        yield from tuning.try_out(train.tune.learning_rates, parts, held_out)
+        candidates = [(rate,) for rate in train.tune.learning_rates]
+        yield from tuning.try_out(candidates, parts, held_out)

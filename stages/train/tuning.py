@@ -23,9 +23,9 @@ Measures = tuple[float, float]  # held-out log loss in nats a text, and accuracy
 
 
 class Tried(NamedTuple):
-    """A candidate: its learning rate, or C, after how many epochs, and what it came to held out."""
+    """A candidate: what of `chooses`, after how many epochs, and what it came to held out."""
 
-    value: float
+    values: tuple[float, ...]
     epoch: int
     loss: float
     accuracy: float
@@ -45,23 +45,23 @@ def parts_of(labels: np.ndarray, tune: Tune, generator: np.random.Generator) -> 
 
 
 def try_out(
-    values: list[float],
+    candidates: list[tuple[float, ...]],
     parts: list[Part],
-    train: Callable[[float, int, Part], Iterator[Measures]],
+    train: Callable[[tuple[float, ...], int, Part], Iterator[Measures]],
 ) -> Iterator[Tried]:
     """Train every candidate on every part, epoch by epoch, until it has not improved for PATIENCE.
 
-    `train(value, i, part)` yields the held-out measures after each epoch; those of a candidate are
+    `train(values, i, part)` yields the held-out measures after each epoch; those of a candidate are
     means over the parts. One that diverges is given up.
     """
-    for value in values:
-        trainings = [train(value, i, part) for i, part in enumerate(parts)]
+    for values in candidates:
+        trainings = [train(values, i, part) for i, part in enumerate(parts)]
         best, best_epoch = math.inf, 0
         for epoch, measures in enumerate(zip(*trainings, strict=True), 1):
             loss, accuracy = np.mean(measures, axis=0).tolist()
             if not math.isfinite(loss):
                 break
-            yield Tried(value, epoch, loss, accuracy)
+            yield Tried(values, epoch, loss, accuracy)
             if loss < best:
                 best, best_epoch = loss, epoch
             elif epoch - best_epoch >= PATIENCE:
