@@ -168,7 +168,8 @@ class Done(NamedTuple):
 def make(root: Path, run: Callable) -> None:
     """Make a project of that pipeline, run on a.csv and committed."""
     for name in ("experiments", "stages"):
-        ignored = shutil.ignore_patterns("__pycache__", "imdb", "readers", "strong")
+        recorded = (path.name for path in (PROJECT / "experiments").iterdir() if path.is_dir())
+        ignored = shutil.ignore_patterns("__pycache__", *recorded)
         shutil.copytree(PROJECT / name, root / name, ignore=ignored)
     for name in (".dvc/config", ".dvcignore", ".gitignore", "data/.gitignore", "params.yaml"):
         (root / name).parent.mkdir(exist_ok=True)

@@ -376,8 +376,11 @@ def little(run, tmp_path, monkeypatch) -> Path:
     stage |= {"params": ["x"], "metrics": ["out.json"]}
     (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"only": stage}}))
     (root / "params.yaml").write_text("x: 1\n")
-    for command in (["git", "init", "--quiet"], ["dvc", "init", "--quiet"], ["git", "add", "."]):
-        run(root, *command)
+    run(root, "git", "init", "--quiet")
+    run(root, "git", "config", "user.name", "Test")
+    run(root, "git", "config", "user.email", "test@example.com")
+    run(root, "dvc", "init", "--quiet")
+    run(root, "git", "add", ".")
     run(root, "git", "commit", "--quiet", "--message", "Begin")
     monkeypatch.setattr(dvc_queue, "POLL_SECONDS", 0.5)
     monkeypatch.chdir(root)
