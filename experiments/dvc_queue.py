@@ -118,7 +118,7 @@ def states() -> dict[str, tuple[str, str]]:
 def is_alive(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
+    except psutil.Error:  # there is none, or its number is that of another user's by now
         return False
 
 

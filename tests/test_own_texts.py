@@ -276,7 +276,10 @@ def test_models_that_are_not_there_or_not_of_these_parameters_are_refused(
     edit_params(root, tokenize__lowercase=True, model__hidden_units=0)
     with pytest.raises(InputError, match=r"params.yaml: model is not what the models"):
         labeller.load("learned")
-    edit_params(root, model__hidden_units=32)
+    edit_params(root, model__hidden_units=32, embed__random__dim=9)
+    with pytest.raises(InputError, match=r"params.yaml: embed.random is not what the models"):
+        labeller.load("learned")
+    edit_params(root, embed__random__dim=8)
     shutil.rmtree(root / artifacts.model("learned"))
     with pytest.raises(InputError, match=r"repeat_0.weights.h5 is not there: dvc repro trains it"):
         labeller.load("learned")

@@ -130,12 +130,13 @@ def check_unchanged(settings: Params, variant: str) -> None:
         return
     with reading(LOCK):
         stages = yaml.load(LOCK.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    now = {"tokenize": settings.tokenize, "model": settings.model}
-    now |= {f"variants.{variant}": settings.variants[variant]}
+    own = settings.variants[variant]
+    now = {"tokenize": settings.tokenize, "model": settings.model, f"variants.{variant}": own}
+    now |= {f"embed.{own.vectors}": settings.embed[own.vectors]}
     for stage in ("tokenize", f"train@{variant}"):
         then = stages["stages"].get(stage, {}).get("params", {}).get(str(artifacts.PARAMS), {})
         for key, section in now.items():
-            if key in then and then[key] != section.model_dump():
+            if key in then and then[key] != section.model_dump(exclude_unset=True):
                 raise InputError(
                     f"params.yaml: {key} is not what the models were trained with: dvc repro trains"
                     " them anew, or put it back"
