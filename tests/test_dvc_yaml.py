@@ -15,9 +15,7 @@ ROOT = Path(__file__).parents[1]
 # What says something is wrong, and never what an output holds: no stage lists it.
 DECIDES_NO_OUTPUT = {f"stages/shared/{name}.py" for name in ("errors", "integrity", "params")}
 # What labels a user's own texts, when `python -m stages.predict` has an argument; a stage has none.
-OWN_TEXTS = {
-    f"stages/predict/{name}.py" for name in ("labeller", "light", "models", "own_texts", "rows")
-}
+OWN_TEXTS = {f"stages/predict/{name}.py" for name in ("labeller", "own_texts", "rows")}
 # Rooms of an earlier stage that a later one uses, which its docstring names.
 BORROWED = {
     "predict": {

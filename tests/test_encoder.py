@@ -472,9 +472,9 @@ def test_eight_labels_are_told_apart_by_vectors(project, monkeypatch):
     stage(monkeypatch, "train", "encoded")
     weights = artifacts.weights("encoded", 1)
     test = np.load(artifacts.embedding("texts"))[-60:]
-    from stages.train import regression
+    from stages.predict import models
 
-    found = regression.predict_vectors(weights, test)
+    [found], _ = models.by_vectors([weights], test)
     assert found.shape == (60, 8)
     np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
 

@@ -13,13 +13,20 @@ from sklearn.model_selection import cross_val_predict
 
 import stages.embed.__main__ as embed
 import stages.train.__main__ as train
+from stages.predict import models
 from stages.shared import artifacts, tf_idf
 from stages.shared.draws import draw_folds, draw_rows, generator_for
-from stages.train import linear, regression
+from stages.train import linear
 from tests.conftest import PROJECT, edit_params
 
 N_WORDS, MAXLEN, SAMPLES, VALIDATION, SEED = 30, 12, 80, 50, 5
 TUNE = {"learning_rates": [0.1], "folds": 4}
+
+
+def predicted(path, sequences):
+    """The probabilities that saved weights give."""
+    [scores], _ = models.by_regressions([path], sequences)
+    return scores
 
 
 @pytest.fixture
@@ -76,7 +83,7 @@ def test_weights_and_probabilities_are_those_of_scikit_learn(trained):
         drawn = generator_for(SEED, repeat, "texts")
         rows, _ = draw_rows(labels, SAMPLES, VALIDATION, drawn)
         expected = LogisticRegression().fit(table[rows], labels[rows]).predict_proba(table)[:, 1]
-        found = regression.predict(artifacts.weights("tfidf", repeat), words)
+        found = predicted(artifacts.weights("tfidf", repeat), words)
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected, atol=1e-4)
         assert expected.std() > 0.05
@@ -89,7 +96,7 @@ def test_the_history_has_one_epoch_with_the_measures_of_each_part(trained):
     for repeat, row in history.iterrows():
         drawn = draw_rows(labels, SAMPLES, VALIDATION, generator_for(SEED, repeat, "texts"))
         for own, prefix in zip(drawn, ("", "val_"), strict=True):
-            found = regression.predict(artifacts.weights("tfidf", repeat), words[own])
+            found = predicted(artifacts.weights("tfidf", repeat), words[own])
             assert row[f"{prefix}loss"] == pytest.approx(log_loss(labels[own], found), abs=1e-5)
             assert row[f"{prefix}accuracy"] == pytest.approx(((found > 0.5) == labels[own]).mean())
 
@@ -140,14 +147,14 @@ def test_penalty_and_shares_are_chosen_by_held_out_loss_on_its_own_samples(
         chosen = features[tuple(own[named].iloc[best])]
         model = LogisticRegression(C=own["C"].iloc[best], max_iter=1000)
         expected = model.fit(chosen[rows], labels[rows]).predict_proba(chosen)[:, 1]
-        found = regression.predict(artifacts.weights("tfidf", repeat), words)
+        found = predicted(artifacts.weights("tfidf", repeat), words)
         np.testing.assert_allclose(found, expected, atol=2e-3)
 
 
 def test_a_draw_of_one_label_gives_its_smoothed_share(trained):
     words, labels = trained(train__samples=1, train__validation_samples=0)
     rows, _ = draw_rows(labels, 1, 0, generator_for(SEED, 0, "texts"))
-    found = regression.predict(artifacts.weights("tfidf", 0), words)
+    found = predicted(artifacts.weights("tfidf", 0), words)
     np.testing.assert_allclose(found, 0.75 if labels[rows[0]] else 0.25, rtol=1e-6)
 
 
@@ -171,7 +178,7 @@ def test_tokens_are_counted_text_by_text_however_they_are_cut(monkeypatch):
 def test_a_text_without_words_is_scored_by_the_intercept(trained):
     trained()
     path = artifacts.weights("tfidf", 0)
-    alone = regression.predict(path, np.zeros((2, MAXLEN), np.int32))
+    alone = predicted(path, np.zeros((2, MAXLEN), np.int32))
     assert (alone == alone[0]).all()
     assert 0.1 < alone[0] < 0.6
 
@@ -181,7 +188,7 @@ def test_many_labels_are_a_softmax_regression(trained):
     table = tables(words)
     rows, _ = draw_rows(labels, SAMPLES, VALIDATION, generator_for(SEED, 1, "texts"))
     expected = LogisticRegression().fit(table[rows], labels[rows]).predict_proba(table)
-    found = regression.predict(artifacts.weights("tfidf", 1), words)
+    found = predicted(artifacts.weights("tfidf", 1), words)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-4)
     history = pd.read_csv(artifacts.training("tfidf")).iloc[1]
@@ -196,17 +203,17 @@ def test_a_label_that_a_draw_lacks_counts_as_half_a_text(trained, n_drawn):
         train__validation_samples=0,
     )  # fmt: skip
     rows, _ = draw_rows(labels, n_drawn, 0, generator_for(SEED, 0, "texts"))
-    empty = regression.predict(artifacts.weights("tfidf", 0), np.zeros((1, MAXLEN), np.int32))[0]
+    empty = predicted(artifacts.weights("tfidf", 0), np.zeros((1, MAXLEN), np.int32))[0]
     own = labels[rows]
     lacking = [label for label in range(4) if label not in own]
     half = 0.5 / (n_drawn + 0.5 * (len(lacking) + (n_drawn == 1)))
     np.testing.assert_allclose(empty[lacking], half, rtol=1e-5)
     assert empty.sum() == pytest.approx(1)
-    found = regression.predict(artifacts.weights("tfidf", 0), words[rows])
+    found = predicted(artifacts.weights("tfidf", 0), words[rows])
     assert (found.argmax(axis=1) == own).all()
     if n_drawn == 2:
         expected = LogisticRegression().fit(tables(words)[rows], own).predict_proba(tables(words))
-        all_of_them = regression.predict(artifacts.weights("tfidf", 0), words)
+        all_of_them = predicted(artifacts.weights("tfidf", 0), words)
         shares = all_of_them[:, np.sort(own)]
         shares /= shares.sum(axis=1, keepdims=True)
         np.testing.assert_allclose(shares, expected, atol=1e-4)
@@ -229,7 +236,7 @@ def test_naive_bayes_weighs_words_by_the_labels_of_the_draw_alone(trained):
         rows, _ = draw_rows(labels, SAMPLES, VALIDATION, generator_for(SEED, repeat, "texts"))
         weighted = table.toarray() * ratios(table[rows], labels[rows] == 1)
         model = LogisticRegression(C=10, tol=1e-6).fit(weighted[rows], labels[rows])
-        found = regression.predict(artifacts.weights("tfidf", repeat), words)
+        found = predicted(artifacts.weights("tfidf", repeat), words)
         np.testing.assert_allclose(found, model.predict_proba(weighted)[:, 1], atol=5e-3)
 
 
@@ -245,7 +252,7 @@ def test_naive_bayes_of_many_labels_is_one_against_the_rest(trained):
             LogisticRegression(C=10, tol=1e-6).fit(weighted[rows], own).decision_function(weighted)
         )
     powers = np.exp(np.stack(logits, axis=1))
-    found = regression.predict(artifacts.weights("tfidf", 1), words)
+    found = predicted(artifacts.weights("tfidf", 1), words)
     np.testing.assert_allclose(found, powers / powers.sum(axis=1, keepdims=True), atol=5e-3)
 
 
@@ -257,7 +264,7 @@ def test_naive_bayes_takes_draws_that_lack_labels(trained, n_drawn, folds):
         train__validation_samples=0, **NAIVE_BAYES,
     )  # fmt: skip
     rows, _ = draw_rows(labels, n_drawn, 0, generator_for(SEED, 0, "texts"))
-    found = regression.predict(artifacts.weights("tfidf", 0), words)
+    found = predicted(artifacts.weights("tfidf", 0), words)
     np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
     assert (found[rows].argmax(axis=1) == labels[rows]).all()
 
@@ -305,5 +312,5 @@ def test_fitted_columns_stand_beside_the_words(trained, texts):
     features = np.hstack([table * weight, of_texts])
     model = LogisticRegression(C=10 if texts == "naive-bayes" else 1, tol=1e-6)
     model.fit(features[rows], labels[rows])
-    found = regression.predict(artifacts.weights("tfidf", 1), words)
+    found = predicted(artifacts.weights("tfidf", 1), words)
     np.testing.assert_allclose(found, model.predict_proba(features)[:, 1], atol=5e-3)

@@ -14,8 +14,9 @@ Out: data/predictions/test.parquet: variant, repeat (int16), row (int32, of the 
      Models in data/models/ of variants that params.yaml no longer names are removed.
 Parameters: model, train.repeats, variants.
 
-What scores, and how texts are laid out for it, is that of `train`: stages.train.network, .batches
-and .backend, its .machine, and the .regression of linear variants.
+The heads `flatten` and `mean` are scored without TensorFlow. What else scores, and how texts are
+laid out for it, is that of `train`: stages.train.network, .batches and .backend, its .machine, and
+the .regression of linear variants.
 
 Of your texts:
 In:  data/models/, data/sequences/, the names of the labels in data/raw/texts.parquet and, of an

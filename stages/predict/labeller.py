@@ -50,7 +50,8 @@ class Labeller(NamedTuple):
     def label(self, texts: list[str] | pa.Array) -> Labelled:
         """Label some texts, one at least."""
         inputs, n_known = self.read(pa.array(texts, pa.string()))
-        probabilities, added = self.score(inputs)
+        scores, added = self.score(inputs)
+        probabilities = models.mean_of(scores)
         labels = decide(probabilities)
         telling = [
             pa.ListArray.from_arrays(ends, self.words.take(pa.array(ids))).to_pylist()
@@ -91,7 +92,7 @@ def load(variant: str | None = None, repeat: int | None = None) -> Labeller:
         from stages.shared.encoder import Encoder
 
         read = partial(read_vectors, Encoder(artifacts.vectors(str(start.vectors))))
-    score = models.scorer(weights, settings.model, start.texts)
+    score = models.scorer(weights, settings.model)
     return Labeller(read_labels(), words, read, score)
 
 

@@ -1,7 +1,7 @@
 """Networks of the heads `flatten` and `mean`, scored without TensorFlow: its import takes seconds.
 
-In: saved weights, and sequences (n_texts, width) int32, 0 is padding. Out: what the stage computes
-with `stages.predict.scoring`, but for the last digits; a test holds the two equal.
+In: saved weights, and sequences (n_texts, width) int32, 0 is padding. Out: probabilities. A test
+compares them with those of Keras.
 """
 
 from pathlib import Path
@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from stages.shared.files import reading
+from stages.shared.logits import probabilities as of_logits
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -36,24 +37,19 @@ def load(weights: Path) -> Network:
         return Network(layers["embedding/vars/0"][:], hidden[0] if hidden else [], last)
 
 
-def of_logits(logits: np.ndarray) -> np.ndarray:
-    """(n, 1) -> the probability of label 1, (n,); of more labels that of each, (n, n_labels)."""
-    if logits.shape[1] == 1:
-        return (1 + np.tanh(logits[:, 0] / 2)) / 2  # the logistic function, which can't overflow
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
 def above_first(network: Network, features: np.ndarray) -> np.ndarray:
-    """Go on from what the first layer gives, (n, its units) float32, to the probabilities."""
+    """Go on from what the first layer gives, (n, its units) float32, to the probabilities.
+
+    Returns that of label 1, (n,) float32, or of more than two labels that of each, (n, n_labels).
+    """
     if network.hidden:
         kernel, bias = network.last
         features = np.maximum(features, 0) @ kernel + bias
-    return of_logits(features)
+    return np.float32(of_logits(features[:, 0] if features.shape[1] == 1 else features))
 
 
 def score_flat(network: Network, sequences: np.ndarray) -> np.ndarray:
-    """Score by the head `flatten`: probabilities as `of_logits` gives them, float32."""
+    """Score by the head `flatten`: probabilities as `above_first` gives them."""
     kernel, bias = network.hidden or network.last
     parts = []
     for start in range(0, len(sequences), TEXTS_AT_A_TIME):

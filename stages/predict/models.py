@@ -1,47 +1,49 @@
-"""The trained models of a variant, which score sequences and say which words spoke for a label.
+"""The trained models of a variant, which score texts and say which words spoke for a label.
 
 `scorer` gives a function of sequences (n_texts, width) int32, or of an encoder's vectors (n_texts,
-dim) float32. It returns the mean of the models' probabilities, (n_texts, n_labels) float32, and
-where words are weighed or averaged, a function of the labels, (n_texts,) int, to what each word
-adds to its text's label: (n_texts, n_ids) sparse.
+dim) float32. It returns the probabilities of each model, float32, of label 1 (n_texts,) or of more
+than two labels (n_texts, n_labels), and where words are weighed or averaged, a function of the
+labels, (n_texts,) int, to what each word adds to its text's label: (n_texts, n_ids) sparse.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import h5py
 import numpy as np
 
+from stages.shared.files import reading
 from stages.shared.predictions import of_each
 from stages.shared.schema import Model
+from stages.train.machine import AT_ONCE
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 Added = Callable[[np.ndarray], "csr_array"]
-Scorer = Callable[[np.ndarray], tuple[np.ndarray, Added | None]]
+Scorer = Callable[[np.ndarray], tuple[list[np.ndarray], Added | None]]
 
 
-def scorer(weights: list[Path], model: Model, texts: str | None) -> Scorer:
-    """Make what scores with the weights of some repeats of a variant; imports what that takes.
+def kind(weights: Path) -> str:
+    """Tell what saved weights score: words by "tf-idf", an encoder's "vectors", or a "network"."""
+    with reading(weights), h5py.File(weights) as file:
+        return "tf-idf" if "idf" in file else "vectors" if "coefficients" in file else "network"
 
-    `texts` is that of the key of `embed` that the variant starts from.
-    """
-    if texts == "encoder":
-        return partial(by_vectors, weights)
-    if texts:
-        return partial(by_regressions, weights)
+
+def scorer(weights: list[Path], model: Model) -> Scorer:
+    """Make what scores with the weights of some repeats of a variant; imports what that takes."""
+    if (of := kind(weights[0])) != "network":
+        return partial(by_regressions if of == "tf-idf" else by_vectors, weights)
     if model.head == "conv":
         return partial(by_tensorflow, weights, model)
     from stages.predict import light
 
     networks = [light.load(path) for path in weights]
     if model.head == "flatten":
-        return lambda sequences: (
-            mean_of([light.score_flat(network, sequences) for network in networks]),
-            None,
-        )
+        return partial(by_positions, networks)
     return partial(by_means, networks, [light.by_word(network) for network in networks])
 
 
@@ -58,32 +60,44 @@ def sides(labels: np.ndarray, n_units: int) -> np.ndarray:
     return np.eye(n_units, dtype=np.float32)[labels] - np.float32(1 / n_units)
 
 
-def by_regressions(weights: list[Path], sequences: np.ndarray) -> tuple[np.ndarray, Added]:
-    """Score by logistic regressions, as the stage does."""
+def by_regressions(weights: list[Path], sequences: np.ndarray) -> tuple[list[np.ndarray], Added]:
+    """Score by logistic regressions on TF-IDF."""
+    from scipy.sparse import csr_array
+
     from stages.train import regression
+
+    stored = [regression.read(path) for path in weights]
+    idf = stored[0][0]  # fitted to the train split, in all repeats
+    table = regression.weighed(sequences, idf)
 
     def added(labels: np.ndarray) -> "csr_array":
-        idf, *_ = regression.read(weights[0])  # fitted to the train split, in all repeats
-        coefficients = np.mean([regression.read(path)[1] for path in weights], axis=0)
-        coefficients = coefficients.reshape(len(idf), -1)
-        table = regression.weighed(sequences, idf)
+        coefficients = np.mean([of[1] for of in stored], axis=0).reshape(len(idf), -1)
         of = np.repeat(sides(labels, coefficients.shape[1]), np.diff(table.indptr), axis=0)
-        table.data *= np.einsum("ij,ij->i", coefficients[table.indices], of)
-        return table
+        values = table.data * np.einsum("ij,ij->i", coefficients[table.indices], of)
+        return csr_array((values, table.indices, table.indptr), table.shape)
 
-    return mean_of([regression.predict(path, sequences) for path in weights]), added
+    return [np.float32(regression.score(of[1:], table)) for of in stored], added
 
 
-def by_vectors(weights: list[Path], vectors: np.ndarray) -> tuple[np.ndarray, None]:
-    """Score by logistic regressions on a vector a text, as the stage does."""
+def by_vectors(weights: list[Path], vectors: np.ndarray) -> tuple[list[np.ndarray], None]:
+    """Score by logistic regressions on a vector a text."""
     from stages.train import regression
 
-    return mean_of([regression.predict_vectors(path, vectors) for path in weights]), None
+    table = np.float64(vectors)
+    return [np.float32(regression.score(regression.read(path), table)) for path in weights], None
+
+
+def by_positions(networks: list, sequences: np.ndarray) -> tuple[list[np.ndarray], None]:
+    """Score by networks of the head `flatten`, as many at once as are trained at once."""
+    from stages.predict import light
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return [*pool.map(partial(light.score_flat, sequences=sequences), networks)], None
 
 
 def by_means(
     networks: list, tables: list[np.ndarray], sequences: np.ndarray
-) -> tuple[np.ndarray, Added]:
+) -> tuple[list[np.ndarray], Added]:
     """Score by networks of the head `mean`."""
     from scipy.sparse import csr_array
 
@@ -104,18 +118,16 @@ def by_means(
         ]
         return csr_array((np.mean(values, axis=0), shares.indices, shares.indptr), shares.shape)
 
-    scores = [light.above_first(*pair) for pair in zip(networks, features, strict=True)]
-    return mean_of(scores), added
+    return [light.above_first(*pair) for pair in zip(networks, features, strict=True)], added
 
 
 def by_tensorflow(
     weights: list[Path], model: Model, sequences: np.ndarray
-) -> tuple[np.ndarray, None]:
-    """Score by networks of any head, as the stage does."""
+) -> tuple[list[np.ndarray], None]:
+    """Score by networks of the head `conv`."""
     from stages.predict.scoring import predict  # imports TensorFlow, which takes seconds
 
-    found = [predict(path, sequences, model.head, model.hidden_units) for path in weights]
-    return mean_of(found), None
+    return [predict(path, sequences, model.head, model.hidden_units) for path in weights], None
 
 
 def most_telling(added: "csr_array", n_words: int) -> list[tuple[np.ndarray, np.ndarray]]:

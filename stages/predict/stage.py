@@ -1,17 +1,15 @@
-"""The DVC stage: the probabilities of the test split, of every variant and repeat.
-
-All variants are scored in one process: importing TensorFlow takes longer.
-"""
+"""The DVC stage: the probabilities of the test split, of every variant and repeat."""
 
 import stages.shared.blas  # noqa: F401  before numpy
 
 import numpy as np
 from tqdm import tqdm
 
-from stages.predict.scoring import predict
+from stages.predict import models
 from stages.shared import artifacts, params, predictions
 from stages.shared.files import reading, remove_all_but
-from stages.train import regression
+
+TEXTS_AT_A_TIME = 50_000
 
 
 def of_test_split(start: str, n_texts: int) -> np.ndarray:
@@ -26,20 +24,17 @@ def score_test_split() -> None:
     with reading(artifacts.split("test")):
         sequences = np.load(artifacts.split("test") / "sequences.npy", mmap_mode="r")
         labels = np.load(artifacts.split("test") / "labels.npy")
-    model, repeats, probabilities = settings.model, settings.train.repeats, {}
-    with tqdm(total=len(settings.variants) * repeats, desc="predict", unit="repeat") as bar:
+    n_texts, probabilities = len(labels), {}
+    with tqdm(total=len(settings.variants) * n_texts, desc="predict", unit="text") as bar:
         for name, variant in settings.variants.items():
-            rows = []
-            for repeat in range(repeats):
-                weights = artifacts.weights(name, repeat)
-                if regression.is_linear(weights):
-                    rows.append(regression.predict(weights, sequences))
-                elif regression.is_of_vectors(weights):
-                    vectors = of_test_split(variant.vectors, len(labels))
-                    rows.append(regression.predict_vectors(weights, vectors))
-                else:
-                    rows.append(predict(weights, sequences, model.head, model.hidden_units))
-                bar.update()
-            probabilities[name] = np.stack(rows)
+            weights = [artifacts.weights(name, r) for r in range(settings.train.repeats)]
+            is_of_vectors = models.kind(weights[0]) == "vectors"
+            inputs = of_test_split(variant.vectors, n_texts) if is_of_vectors else sequences
+            score, parts = models.scorer(weights, settings.model), []
+            for start in range(0, n_texts, TEXTS_AT_A_TIME):
+                scores, _ = score(inputs[start : start + TEXTS_AT_A_TIME])
+                parts.append(np.stack(scores))
+                bar.update(parts[-1].shape[1])
+            probabilities[name] = np.concatenate(parts, axis=1)
     predictions.write(labels, probabilities)
     remove_all_but(artifacts.MODELS, settings.variants)

@@ -11,10 +11,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.special import expit
 
 from stages.shared import tf_idf
 from stages.shared.files import reading
+from stages.shared.logits import probabilities as of_logits
 
 STORED = ("idf", "coefficients", "intercept")  # in a file of weights
 
@@ -27,36 +27,7 @@ def score(weights: Weights, table: csr_array | np.ndarray) -> np.ndarray:
     Of more than two labels: the probability of each, (n, n_labels).
     """
     coefficients, intercept = weights
-    logits = table @ np.float64(coefficients) + np.float64(intercept)
-    if coefficients.ndim == 1:
-        return expit(logits)
-    # exp(x) is expit(x) / expit(-x); NumPy's own depends on the processor in its last bit.
-    below = logits - logits.max(axis=1, keepdims=True)
-    powers = expit(below) / expit(-below)
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
-def is_linear(path: Path) -> bool:
-    """Tell whether saved weights are those of a linear variant on TF-IDF."""
-    with reading(path), h5py.File(path) as file:
-        return STORED[0] in file
-
-
-def is_of_vectors(path: Path) -> bool:
-    """Tell whether they are those of a linear variant on a vector a text."""
-    with reading(path), h5py.File(path) as file:
-        return STORED[0] not in file and STORED[-1] in file
-
-
-def predict(path: Path, sequences: np.ndarray) -> np.ndarray:
-    """Score sequences (n_texts, maxlen) int32 with saved weights, as `score`, but float32."""
-    idf, *weights = read(path)
-    return np.float32(score(weights, weighed(sequences, idf)))
-
-
-def predict_vectors(path: Path, vectors: np.ndarray) -> np.ndarray:
-    """Score vectors (n_texts, dim) float32 with saved weights, likewise."""
-    return np.float32(score(read(path), np.float64(vectors)))
+    return of_logits(table @ np.float64(coefficients) + np.float64(intercept))
 
 
 def read(path: Path) -> Weights:
