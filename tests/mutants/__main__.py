@@ -13,6 +13,7 @@ of the seed and of the changed line: as long as a line stays, so does the mutant
 
 import argparse
 import ast
+import json
 import os
 import re
 import shutil
@@ -33,6 +34,7 @@ from typing import NamedTuple
 import pytest
 import yaml
 
+from tests.mutants.bearing import Reached
 from tests.mutants.changes import changes
 
 ROOT = Path(__file__).parents[2]
@@ -40,6 +42,7 @@ LISTED = Path(__file__).with_name("mutants.yaml")
 LEAST = 1, 0.95  # of the aimed and of the drawn, to be noticed
 AT_ONCE = 2
 PATIENCE = 300  # seconds, after which a test is taken for one that never ends
+NEAR = 60  # seconds of the tests that reach a changed line, before all others that bear on it
 MUTATED = ("stages/**/*.py", "experiments/*.py")
 SLOW_ONLY = ("experiments/ray_sweep.py",)  # tested on a cluster, by slow tests alone
 PYTEST = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=line", "-p", "no:cacheprovider"]
@@ -136,14 +139,34 @@ def take_snapshot(target: Path) -> None:
             shutil.copy(ROOT / name, target / name)
 
 
-def judge(snapshot: Path, mutant: Mutant | None = None) -> tuple[str, str]:
-    """Test a mutant, or the tree as it is: what became of it, and the test that noticed it."""
+def lines_of(mutant: Mutant) -> set[int]:
+    """List the lines that a test must reach to notice a mutant.
+
+    They are those of its statement; of a function's head its body, and of a name that is bound
+    outside functions where it is used too.
+    """
+    line, tree = mutant.line(), ast.parse(content(mutant.path))
+    around = [n for n in ast.walk(tree) if isinstance(n, ast.stmt) and n.lineno <= line]
+    around = [n for n in around if line <= (n.end_lineno or 0)]
+    own = max(around, key=lambda node: node.lineno)
+    first, last = own.lineno, own.end_lineno or 0
+    body = getattr(own, "body", None)
+    if isinstance(own, ast.FunctionDef):
+        first = own.body[0].lineno
+    elif body:
+        last = body[0].lineno - 1
+    found = {*range(first, last + 1)}
+    if not any(isinstance(node, ast.FunctionDef) for node in around):
+        bound = [n for n in ast.walk(own) if isinstance(n, ast.Name)]
+        names = {n.id for n in bound if isinstance(n.ctx, ast.Store)}
+        found |= {n.lineno for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id in names}
+    return found
+
+
+def run_tests(root: Path, *options: str) -> tuple[int, str]:
+    """Run the tests of a copy: the exit status, and what pytest said."""
     with tempfile.TemporaryDirectory(prefix="mutant-", ignore_cleanup_errors=True) as folder:
-        root, command = Path(folder) / "project", [*PYTEST, f"--basetemp={folder}/tests"]
-        shutil.copytree(snapshot, root)
-        if mutant:
-            (root / mutant.path).write_bytes(mutant.source())
-            command.append(f"--bearing-on={mutant.path}")
+        command = [*PYTEST, f"--basetemp={folder}/tests", *options]
         with (Path(folder) / "said").open("w+") as output:
             tests = subprocess.Popen(
                 command, cwd=root, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
@@ -152,22 +175,41 @@ def judge(snapshot: Path, mutant: Mutant | None = None) -> tuple[str, str]:
             with suppress(ProcessLookupError):  # what they have started
                 os.killpg(tests.pid, signal.SIGKILL)
             output.seek(0)
-            said = output.read()
-    if tests.returncode in (0, pytest.ExitCode.NO_TESTS_COLLECTED):
-        return "survived", ""
+            return tests.returncode, output.read()
+
+
+def judge(snapshot: Path, mutant: Mutant, reached: Reached) -> tuple[str, str]:
+    """Test a mutant: what became of it, and the test that noticed it.
+
+    The quickest tests that reach it come first, then all that bear on it.
+    """
+    near = reached.quickest(mutant.path, lines_of(mutant), NEAR)
+    with tempfile.TemporaryDirectory(prefix="mutant-", ignore_cleanup_errors=True) as folder:
+        root, these = Path(folder) / "project", Path(folder) / "these.json"
+        shutil.copytree(snapshot, root)
+        (root / mutant.path).write_bytes(mutant.source())
+        these.write_text(json.dumps(near))
+        files = sorted({name.partition("::")[0] for name in near})
+        parts = [[f"--these={these}", *files]] if near else []
+        for part in [*parts, [f"--bearing-on={mutant.path}"]]:
+            status, said = run_tests(root, *part)
+            if status not in (0, pytest.ExitCode.NO_TESTS_COLLECTED):
+                break
+        else:
+            return "survived", ""
     if re.search(r"Timeout \(\d+:\d+:\d+\)!", said):
         return "timeout", ""
     found = re.search("^(?:FAILED|ERROR) (.*?)(?: - |$)", said, re.MULTILINE)
     return "killed", found[1] if found else said[-2000:]
 
 
-def run(snapshot: Path, mutants: list[Mutant]) -> float:
+def run(snapshot: Path, mutants: list[Mutant], reached: Reached) -> float:
     """Test mutants, print what becomes of each, and return the share that was noticed."""
     counts, known = Counter(), equivalent()
 
     def decide(mutant: Mutant) -> tuple[str, str, float]:
         start, why = time.monotonic(), known.get((mutant.path, *mutant.lines()))
-        fate, by = ("equivalent", why) if why else judge(snapshot, mutant)
+        fate, by = ("equivalent", why) if why else judge(snapshot, mutant, reached)
         return fate, by, time.monotonic() - start
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -197,11 +239,12 @@ def main() -> None:
     if not options.aimed:
         groups.append(drawn(options.seed, options.count, options.only))
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        take_snapshot(Path(folder))
-        fate, by = judge(Path(folder))
-        if fate != "survived":
-            sys.exit(f"error: the tests fail without any change: {by}")
-        scores = [run(Path(folder), mutants) for mutants in groups]
+        snapshot, path = Path(folder) / "project", Path(folder) / "reached.json"
+        take_snapshot(snapshot)
+        status, said = run_tests(snapshot, f"--reached={path}")
+        if status:
+            sys.exit(f"error: the tests fail without any change: {said[-2000:]}")
+        scores = [run(snapshot, mutants, Reached(path)) for mutants in groups]
     sys.exit(any(score < least for score, least in zip(scores, LEAST, strict=False)))
 
 
