@@ -6,6 +6,7 @@ import gzip
 import json
 import lzma
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -317,6 +318,26 @@ def test_what_the_words_add_is_how_the_logit_differs_from_that_of_no_word(n_hidd
             logits = mean @ kernel
         expected = logits[label] - logits.mean() if n_units > 1 else (2 * label - 1) * logits[0]
         assert total == pytest.approx(expected, abs=1e-5)
+
+
+def test_three_words_a_side_are_told():
+    scores = csr_array(np.array([[0, 8, 7, 6, 5, -1, -2, -3, -4]], float))
+    words = pa.array([str(number) for number in range(9)])
+    own = labeller.Labeller(
+        ["neg", "pos"],
+        words,
+        lambda texts: (np.zeros((len(texts), 1)), np.ones(len(texts), int)),
+        lambda inputs: ([np.array([0.8], np.float32)], lambda labels: scores),
+    )
+    assert own.label(["any"]).telling == [[["1", "2", "3"]], [["8", "7", "6"]]]
+
+
+def test_a_column_that_holds_no_text_is_named_with_its_file_and_type(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": [["a", "b"]]}), path)
+    expected = f"column 'text' of {path} is of type list<"
+    with pytest.raises(InputError, match=re.escape(expected) + ".*should hold one text a row"):
+        list(rows.table(path, source()))
 
 
 def test_the_words_that_speak_most_come_first():

@@ -7,6 +7,7 @@ from pathlib import Path
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from stages.download import delimited
 from stages.download.tables import table
 from stages.shared.errors import InputError
 from tests.test_tables import source
@@ -85,3 +86,8 @@ def test_what_python_writes_in_any_dialect_is_read_as_written_or_refused(
         )
     else:
         assert sorted(row[1:] for row in landed) == sorted((int(n), t) for _, n, t in rows)
+
+
+def test_a_field_that_is_one_mark_stands_in_none():
+    assert not delimited.are_around('"', ['"', '"', "5 feet"], is_quoted=False)
+    assert delimited.are_around('"', ['"a"', '"b"', "5 feet"], is_quoted=False)
