@@ -6,6 +6,7 @@ the second listing and its learned twin, from the files to the test accuracy.
 """
 
 import argparse
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -48,7 +49,7 @@ def fill_matrix(word_index, vectors, num_words=MAX_WORDS):
     return matrix
 
 
-def build(dim, maxlen=MAXLEN, hidden_units=32, head="flatten", num_words=MAX_WORDS):
+def build(dim, maxlen=MAXLEN, hidden_units=32, head="flatten", num_words=MAX_WORDS, n_labels=2):
     """The article's model; or with the masked average or a convolution in place of Flatten."""
     heads = {
         "flatten": [keras.layers.Flatten()],
@@ -65,13 +66,73 @@ def build(dim, maxlen=MAXLEN, hidden_units=32, head="flatten", num_words=MAX_WOR
     ]
     if hidden_units:
         layers.append(keras.layers.Dense(hidden_units, activation="relu"))
-    layers.append(keras.layers.Dense(1, activation="sigmoid"))
+    if n_labels == 2:
+        layers.append(keras.layers.Dense(1, activation="sigmoid"))
+    else:
+        layers.append(keras.layers.Dense(n_labels, activation="softmax"))
     return keras.Sequential(layers)
 
 
 def compile_model(model):
-    model.compile(optimizer="rmsprop", loss="binary_crossentropy", metrics=["acc"])
+    kind = "binary" if model.output_shape[1] == 1 else "sparse_categorical"
+    model.compile(optimizer="rmsprop", loss=f"{kind}_crossentropy", metrics=["acc"])
     return model
+
+
+def tune(folder, repeats, learning_rates, n_folds, epochs, patience):
+    """Choose rate and epoch of `learned` by held-out folds of SAMPLES reviews, and train."""
+    tokens, labels = np.load(f"{folder}/tokens_100.npy"), np.load(f"{folder}/labels.npy")
+    for seed in range(repeats):
+        order = np.random.default_rng(seed).permutation(20_000)
+        rows, val_rows = np.split(order[: SAMPLES + VALIDATION_SAMPLES], [SAMPLES])
+        folds, tried = np.arange(SAMPLES) % n_folds, []
+
+        def model_of(rate):
+            keras.utils.set_random_seed(seed)  # noqa: B023
+            model = compile_model(build(50))
+            model.optimizer.learning_rate = rate
+            return model
+
+        for rate in learning_rates:
+            losses = np.full((n_folds, epochs), np.inf)
+            for fold in range(n_folds):
+                fitted, held_out = rows[folds != fold], rows[folds == fold]
+                stop = keras.callbacks.EarlyStopping(patience=patience)
+                history = model_of(rate).fit(
+                    tokens[fitted], labels[fitted], epochs=epochs, batch_size=BATCH_SIZE,
+                    validation_data=(tokens[held_out], labels[held_out]), callbacks=[stop],
+                    verbose=0,
+                ).history["val_loss"]  # fmt: skip
+                losses[fold, : len(history)] = history
+            loss = losses.mean(axis=0)
+            tried.append((loss.min(), rate, int(loss.argmin()) + 1))
+        _, rate, epoch = min(tried)
+        model_of(rate).fit(
+            tokens[rows], labels[rows], epochs=epoch, batch_size=BATCH_SIZE,
+            validation_data=(tokens[val_rows], labels[val_rows]), verbose=0,
+        )  # fmt: skip
+
+
+def save(folder):
+    """Save a model of the second listing's shape and its tokenizer; how well it does is no matter.
+
+    Scoring takes as long with any weights.
+    """
+    reviews = pd.read_parquet(f"{folder}/reviews.parquet")
+    tokenizer, _ = tokenize(reviews["text"], reviews["text"][:1])
+    build(50).save(f"{folder}/model.keras")
+    Path(folder, "tokenizer.json").write_text(tokenizer.to_json(), "utf-8")
+
+
+def label(parquet, folder):
+    """Label the texts of a file with what `save` has saved."""
+    texts = pd.read_parquet(parquet)["text"]
+    file = Path(folder, "tokenizer.json").read_text("utf-8")
+    tokenizer = tf.keras.preprocessing.text.tokenizer_from_json(file)
+    data = keras.utils.pad_sequences(tokenizer.texts_to_sequences(texts), maxlen=MAXLEN)
+    probability = keras.models.load_model(f"{folder}/model.keras").predict(data, verbose=0)[:, 0]
+    labels = pd.DataFrame({"text": texts, "label": probability > 0.5, "probability": probability})
+    labels.to_csv(f"{folder}/labelled_article.csv", index=False)
 
 
 def main(csv, glove, seed):
