@@ -138,6 +138,8 @@ def words(table: pd.DataFrame, classes: list[str], path: Path) -> None:
     figure.legend(handles, speakers, loc="outside lower center", ncols=min(len(speakers), 4))
     figure.suptitle("Vectors of the most telling words (repeat 0)")
     labels = names if are_drawable(names) else [str(i) for i in range(1, len(names) + 1)]
+    figure.draw_without_rendering()  # once: else each axis lays out the whole figure anew
+    figure.set_layout_engine("none")
     for column, phases in zip(axes.T, places.values(), strict=True):
         for axis, points in zip(column, phases, strict=True):
             label(axis, points, labels, colors)

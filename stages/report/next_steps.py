@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from scipy import stats
+from scipy.special import gammaincinv
 
 from stages.report.answer import by_file, start_of
 from stages.report.markdown import listed, plain, points, table
@@ -100,8 +100,9 @@ def legend(settings: Params, sure: list[Comparison]) -> list[str]:
     """Say what the columns mean, and how rough the numbers are."""
     n_repeats = settings.train.repeats
     tail = (1 - CONFIDENCE) / 2
+    # The chi-squared distribution's quantile; scipy.stats has it too, and takes long to import.
     low, high = (
-        ((n_repeats - 1) / stats.chi2.ppf(p, n_repeats - 1)) ** 0.5 for p in (1 - tail, tail)
+        ((n_repeats - 1) / 2 / gammaincinv((n_repeats - 1) / 2, p)) ** 0.5 for p in (1 - tail, tail)
     )
     chosen = (
         " The last row compares the two of the highest accuracy. They were chosen by it, so their"
