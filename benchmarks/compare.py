@@ -33,6 +33,11 @@ ROUNDS = 3
 NOT_PACKAGES = ("article", "before", "keras", "dvc", "ours")  # ways that can always be taken
 
 
+def is_there(way: str) -> bool:
+    """Tell whether a way can be gone here."""
+    return way in NOT_PACKAGES or find_spec(way) is not None
+
+
 def measure(row: str, way: str, folder: Path) -> dict[str, float]:
     """Measure one way of a row in a process of its own: seconds and peak MiB."""
     command = [*COMMAND, row, "--way", way, "--folder", folder]
@@ -47,7 +52,7 @@ def measure(row: str, way: str, folder: Path) -> dict[str, float]:
 
 def compare(row: str, folder: Path) -> dict[str, dict[str, float]]:
     """Measure the ways of a row in turns: of each the medians over the rounds."""
-    ways = [way for way in ROWS[row] if way in NOT_PACKAGES or find_spec(way)]
+    ways = [*filter(is_there, ROWS[row])]
     rounds = [{way: measure(row, way, folder) for way in ways} for _ in range(ROUNDS)]
     return {
         way: {
@@ -82,7 +87,7 @@ def table(rows: dict[str, dict]) -> list[str]:
                 f"{other['s'] / ours['s']:.1f}",
                 f"{other['peak_mib']:,.0f} MiB",
                 f"{ours['peak_mib']:,.0f} MiB",
-                "" if of_limit is None else f"{of_limit:.0%}",
+                "" if of_limit is None else f"{100 * of_limit:.0f} %",
             ]
             for way, other in row["ways"].items()
             if way != "ours"

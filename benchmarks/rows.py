@@ -628,9 +628,8 @@ def of_layers(row: Epoch, tokens: np.ndarray) -> tuple[float, float]:
     if row.head == "mean":
         return 2 * embedded, 4 * embedded
     projected = CONV_WIDTH * CONV_FILTERS  # numbers of each distinct word, added up at each token
-    return projected * (2 * len(np.unique(tokens)) * row.dim + tokens.size), 4 * projected * len(
-        np.unique(tokens)
-    )
+    n_words = len(np.unique(tokens))
+    return projected * (2 * n_words * row.dim + tokens.size), 4 * projected * n_words
 
 
 def of_epoch(folder: Path, row: Epoch) -> tuple[float, float]:

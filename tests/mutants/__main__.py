@@ -239,12 +239,12 @@ def main() -> None:
     if not options.aimed:
         groups.append(drawn(options.seed, options.count, options.only))
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        snapshot, path = Path(folder) / "project", Path(folder) / "reached.json"
+        snapshot, reached = Path(folder) / "project", Path(folder) / "reached"
         take_snapshot(snapshot)
-        status, said = run_tests(snapshot, f"--reached={path}")
+        status, said = run_tests(snapshot, f"--reached={reached}", "-n", str(AT_ONCE))
         if status:
             sys.exit(f"error: the tests fail without any change: {said[-2000:]}")
-        scores = [run(snapshot, mutants, Reached(path)) for mutants in groups]
+        scores = [run(snapshot, mutants, Reached(reached)) for mutants in groups]
     sys.exit(any(score < least for score, least in zip(scores, LEAST, strict=False)))
 
 

@@ -10,6 +10,7 @@ Nearer than all are the tests that have reached the changed line, the quickest f
 
 import ast
 import json
+import os
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -27,12 +28,13 @@ FOLDERS = ("stages", "experiments")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--bearing-on", metavar="FILE", help="run the tests that bear on it alone")
     parser.addoption("--these", metavar="FILE", type=Path, help="run those of its list, in order")
-    parser.addoption("--reached", metavar="FILE", type=Path, help="write what each reaches")
+    parser.addoption("--reached", metavar="FOLDER", type=Path, help="write what each reaches")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if path := config.getoption("--reached"):
-        config.pluginmanager.register(Recorder(path))
+    if folder := config.getoption("--reached"):
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+        config.pluginmanager.register(Recorder(folder / f"{worker}.json"))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -70,20 +72,26 @@ class Recorder:
             lines = data.contexts_by_lineno(file)
             tests = {line: sorted(filter(None, names)) for line, names in lines.items()}
             reached[str(Path(file).relative_to(ROOT))] = tests
+        self.path.parent.mkdir(exist_ok=True)
         self.path.write_text(json.dumps({"seconds": self.seconds, "reached": reached}))
 
 
 class Reached:
     """What a run with --reached has written."""
 
-    def __init__(self, path: Path):
-        content = json.loads(path.read_text())
-        self.seconds = content["seconds"]
-        self.tests = defaultdict(dict, content["reached"])
+    def __init__(self, folder: Path):
+        self.seconds: dict[str, float] = {}
+        self.tests: dict[tuple[str, int], list[str]] = defaultdict(list)
+        for path in folder.iterdir():
+            content = json.loads(path.read_text())
+            self.seconds |= content["seconds"]
+            for file, lines in content["reached"].items():
+                for line, tests in lines.items():
+                    self.tests[file, int(line)] += tests
 
     def quickest(self, path: str, lines: Iterable[int], most: float) -> list[str]:
         """List the tests that reach one of some lines, the quickest first, of `most` seconds."""
-        found = {test for line in lines for test in self.tests[path].get(str(line), [])}
+        found = {test for line in lines for test in self.tests[path, line]}
         chosen, left = [], most
         for test in sorted(found, key=self.seconds.__getitem__):
             left -= self.seconds[test]
