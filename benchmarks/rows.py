@@ -317,14 +317,12 @@ def epoch_torch(folder: Path, row: Epoch) -> float:
 def score_ours(folder: Path, row: Epoch) -> float:
     """Score the reviews, from their sequences to their probabilities."""
     from stages.predict import models
-    from stages.shared.schema import Model
     from stages.train.network import build_model
 
     tokens = np.load(folder / f"tokens_{row.maxlen}.npy")[:LABELLED]
     sizes = NUM_WORDS, row.dim, row.maxlen, row.hidden_units, row.trainable
     build_model(row.head, *sizes).save_weights(folder / "scored.weights.h5")
-    model = Model(head=row.head, hidden_units=row.hidden_units)
-    score = models.scorer([folder / "scored.weights.h5"], model)
+    score = models.scorer([folder / "scored.weights.h5"], row.head)
     return median_of_three(lambda: score(tokens))
 
 

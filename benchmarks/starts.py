@@ -47,7 +47,7 @@ def main() -> None:
         if models.kind(weights) == "vectors":
             inputs = of_test_split(own.vectors, len(sequences))
         fit = partial(read(settings, name).train, 0, lambda _: None)
-        score = partial(models.scorer([weights], settings.model), inputs)
+        score = partial(models.scorer([weights], settings.model.head), inputs)
         rows.append([f"`{name}`", *(f"{seconds(work):.2g}" for work in (fit, score))])
     header = ["variant", f"fit to {settings.train.samples:,} texts (s)"]
     print(lines_of([*header, f"score {len(sequences):,} texts (s)"], rows))

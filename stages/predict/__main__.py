@@ -12,7 +12,7 @@ Out: data/predictions/test.parquet: variant, repeat (int16), row (int32, of the 
      label (int8; int16 of more than 128) and probability (float32, of label 1; of more than two
      labels a list, of each).
      Models in data/models/ of variants that params.yaml no longer names are removed.
-Parameters: model, train.repeats, variants.
+Parameters: model.head, train.repeats, variants.
 
 The heads `flatten` and `mean` are scored without TensorFlow. What else scores, and how texts are
 laid out for it, is that of `train`: stages.train.network, .batches and .backend, its .machine, and

@@ -92,7 +92,7 @@ def load(variant: str | None = None, repeat: int | None = None) -> Labeller:
         from stages.shared.encoder import Encoder
 
         read = partial(read_vectors, Encoder(artifacts.vectors(str(start.vectors))))
-    score = models.scorer(weights, settings.model)
+    score = models.scorer(weights, settings.model.head)
     return Labeller(read_labels(), words, read, score)
 
 

@@ -17,7 +17,6 @@ import numpy as np
 
 from stages.shared.files import reading
 from stages.shared.predictions import of_each
-from stages.shared.schema import Model
 from stages.train.machine import AT_ONCE
 
 if TYPE_CHECKING:
@@ -33,16 +32,16 @@ def kind(weights: Path) -> str:
         return "tf-idf" if "idf" in file else "vectors" if "coefficients" in file else "network"
 
 
-def scorer(weights: list[Path], model: Model) -> Scorer:
+def scorer(weights: list[Path], head: str) -> Scorer:
     """Make what scores with the weights of some repeats of a variant; imports what that takes."""
     if (of := kind(weights[0])) != "network":
         return partial(by_regressions if of == "tf-idf" else by_vectors, weights)
-    if model.head == "conv":
-        return partial(by_tensorflow, weights, model)
+    if head == "conv":
+        return partial(by_tensorflow, weights)
     from stages.predict import light
 
     networks = [light.load(path) for path in weights]
-    if model.head == "flatten":
+    if head == "flatten":
         return partial(by_positions, networks)
     return partial(by_means, networks, [light.by_word(network) for network in networks])
 
@@ -121,13 +120,11 @@ def by_means(
     return [light.above_first(*pair) for pair in zip(networks, features, strict=True)], added
 
 
-def by_tensorflow(
-    weights: list[Path], model: Model, sequences: np.ndarray
-) -> tuple[list[np.ndarray], None]:
+def by_tensorflow(weights: list[Path], sequences: np.ndarray) -> tuple[list[np.ndarray], None]:
     """Score by networks of the head `conv`."""
     from stages.predict.scoring import predict  # imports TensorFlow, which takes seconds
 
-    return [predict(path, sequences, model.head, model.hidden_units) for path in weights], None
+    return [predict(path, sequences) for path in weights], None
 
 
 def most_telling(added: "csr_array", n_words: int) -> list[tuple[np.ndarray, np.ndarray]]:

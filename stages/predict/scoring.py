@@ -1,4 +1,4 @@
-"""Probabilities from trained weights, by one compiled graph for all variants of the same shape."""
+"""Probabilities of a trained network, by one compiled graph for all variants of the same shape."""
 
 from functools import cache
 from pathlib import Path
@@ -48,20 +48,22 @@ class Scorer:
 
 @cache
 def scorer(
-    head: str, num_words: int, dim: int, maxlen: int, hidden_units: int, n_labels: int
+    num_words: int, dim: int, maxlen: int, hidden_units: int, n_labels: int
 ) -> tuple[keras.Model, Scorer]:
-    """Build the model of these sizes and its scorer; variants of one size share both."""
-    model = build_model(head, num_words, dim, maxlen, hidden_units, False, n_labels)
+    """Build the convolution of these sizes and its scorer; variants of one size share both."""
+    model = build_model("conv", num_words, dim, maxlen, hidden_units, False, n_labels)
     return model, Scorer(model)
 
 
-def predict(weights: Path, sequences: np.ndarray, head: str, hidden_units: int) -> np.ndarray:
+def predict(weights: Path, sequences: np.ndarray) -> np.ndarray:
     """Score sequences (n_texts, maxlen) int32 with saved weights, as `Scorer.predict` does."""
     with reading(weights):
         with h5py.File(weights) as file:
-            shape = file["layers/embedding/vars/0"].shape
-            last = "dense_1" if hidden_units else "dense"  # the layers of a kind are numbered
-            n_units = file[f"layers/{last}/vars/1"].shape[0]
-        model, own = scorer(head, *shape, sequences.shape[1], hidden_units, max(n_units, 2))
+            layers = file["layers"]
+            shape = layers["embedding/vars/0"].shape
+            *hidden, n_units = (  # the layers of a kind are numbered
+                layers[f"{name}/vars/1"].shape[0] for name in ("dense", "dense_1") if name in layers
+            )
+        model, own = scorer(*shape, sequences.shape[1], *(hidden or [0]), max(n_units, 2))
         model.load_weights(weights)
     return own.predict(model.get_weights(), sequences)

@@ -30,7 +30,7 @@ def score_test_split() -> None:
             weights = [artifacts.weights(name, r) for r in range(settings.train.repeats)]
             is_of_vectors = models.kind(weights[0]) == "vectors"
             inputs = of_test_split(variant.vectors, n_texts) if is_of_vectors else sequences
-            score, parts = models.scorer(weights, settings.model), []
+            score, parts = models.scorer(weights, settings.model.head), []
             for start in range(0, n_texts, TEXTS_AT_A_TIME):
                 scores, _ = score(inputs[start : start + TEXTS_AT_A_TIME])
                 parts.append(np.stack(scores))
