@@ -93,6 +93,21 @@ def test_a_curve_has_a_row_for_each_run_and_variant_with_its_band():
     assert row["accuracy_high"] == pytest.approx(0.7 + half, abs=1e-4)
 
 
+def test_a_band_ends_where_an_accuracy_must():
+    certain = {"learned.accuracy": 0.99, "learned.accuracy_std": 0.2}
+    row = lc.curve(pd.DataFrame([run("a", 100, **certain)]), SWEPT, PANELS, DATA).iloc[0]
+    assert row["accuracy_high"] == 1
+    certain = {"learned.accuracy": 0.01, "learned.accuracy_std": 0.2}
+    row = lc.curve(pd.DataFrame([run("a", 100, **certain)]), SWEPT, PANELS, DATA).iloc[0]
+    assert row["accuracy_low"] == 0
+
+
+def test_one_label_for_all_has_the_score_of_chance():
+    of, data = pd.Series({"majority": 0.6}), {"labels": list("abcd")}
+    names = ("accuracy", "balanced_accuracy", "roc_auc", "macro_f1")
+    assert [lc.of_one_label(of, name, data) for name in names] == [0.6, 0.25, 0.5, None]
+
+
 def test_a_variant_that_only_other_runs_have_is_in_no_row():
     more = {"more.accuracy": 0.5, "more.accuracy_std": 0.1, "variants.more.vectors": "glove"}
     less = dict.fromkeys(more, "None")

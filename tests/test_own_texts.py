@@ -121,11 +121,15 @@ def test_a_table_of_every_kind_gives_the_same_texts(tmp_path):
         assert found == TEXTS, path
 
 
-@pytest.mark.parametrize("head_bytes", [64, 200])
-def test_a_csv_is_read_to_its_end_by_what_its_head_shows(tmp_path, monkeypatch, head_bytes):
-    monkeypatch.setattr(rows, "HEAD_BYTES", head_bytes)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("head_bytes", [65, 200])
+def test_a_csv_is_read_to_its_end_by_what_its_head_shows(
+    tmp_path, monkeypatch, head_bytes, encoding
+):
+    n_bytes = 2 if encoding == "utf-16" else 1  # of a character
+    monkeypatch.setattr(rows, "HEAD_BYTES", head_bytes * n_bytes)
     texts = [f"{text} {i}" for i in range(200) for text in TEXTS]
-    pa.table({"text": texts}).to_pandas().to_csv(tmp_path / "a.csv", index=False)
+    pa.table({"text": texts}).to_pandas().to_csv(tmp_path / "a.csv", index=False, encoding=encoding)
     found = [row.text for row in rows.checked(rows.table(tmp_path / "a.csv", source()))]
     assert found == texts
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from stages.shared import params
 from stages.shared.errors import InputError
-from stages.shared.schema import Train
+from stages.shared.schema import ACLIMDB, Train
 from stages.train.loop import SUPPORTED
+from tests.conftest import PROJECT
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 
@@ -284,3 +285,13 @@ def test_what_an_older_file_names_otherwise_is_told_all_at_once(tmp_path):
         " download.vectors goes below download.vectors.glove; embed.glove is {vectors: glove};"
         " embed.domain is {fitted: 20}; embed.adapted is {vectors: glove, fitted: 3}"
     )
+
+
+def test_what_is_published_has_its_known_checksum_unless_another_is_asked_for():
+    texts = params.load(PROJECT / "params.yaml").download.texts
+    published = texts.model_copy(update={"source": "aclimdb"})
+    assert published.checksum == ACLIMDB[1]
+    assert published.model_copy(update={"path": ACLIMDB[0]}).checksum == ACLIMDB[1]
+    assert published.model_copy(update={"path": "inputs/mine.tar.gz"}).checksum is None
+    assert published.model_copy(update={"sha256": "0" * 64}).checksum == "0" * 64
+    assert texts.checksum is None

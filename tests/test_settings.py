@@ -228,3 +228,8 @@ def test_three_labels_go_by_their_names_from_the_table_to_the_report(
     assert calibration.dtypes.drop("variant").map(pd.api.types.is_numeric_dtype).all()
     page = artifacts.REPORT.read_text("utf-8")
     assert all(text in page for text in (r"| to pay |", r"\<b>lost\</b>", r"back\|up"))
+
+
+def test_a_text_is_cut_to_so_many_characters_with_the_mark():
+    assert points.short("one  two\nthree", 10) == "one two t…"
+    assert points.short("one two th", 10) == "one two th"

@@ -273,6 +273,7 @@ def test_a_limit_keeps_the_first_words(make, tmp_path, monkeypatch):
         (b"a 1 x 2\n", "line 1: 'x' is not a finite number"),
         (b"a 1 x\n", "line 1: 'x' is not a finite number"),
         (b"a 0,1 0,2\n", "line 1: '0,1' is not a finite number: write decimals with a point"),
+        (b"a 0,1 x 2\n", "line 1: '0,1' is not a finite number: write decimals with a point"),
         (b"1 2\na 0,1 0,2\n", "line 2: '0,1' is not a finite number: write decimals with a point"),
         (b"a 1 2\rb 1 2\r", r"line 1: '2\\rb' is not a finite number"),
         (b"a,0.1,0.2\n", "line 1: no word with numbers after it: write blanks between the numbers"),
