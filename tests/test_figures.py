@@ -1,6 +1,9 @@
 """What figures show: positions, colours, labels and limits, read from what was drawn."""
 
 import itertools
+import os
+import subprocess
+import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,6 +12,8 @@ import pytest
 from matplotlib.colors import to_hex
 
 from stages.report import figures
+from stages.shared.artifacts import KEPT_BY_MATPLOTLIB
+from tests.conftest import PROJECT
 
 TRAIN, VALIDATION = figures.TRAIN_COLOR, figures.VALIDATION_COLOR
 
@@ -245,3 +250,12 @@ def test_a_figure_is_written_whole_and_the_same_each_time(tmp_path):
     assert content == (tmp_path / "b.png").read_bytes()
     assert plt.imread(tmp_path / "a.png").std() > 0.05  # not an empty sheet
     assert b"Software" not in content
+
+
+def test_matplotlib_keeps_its_files_in_the_project():
+    code = "import os, stages.report.figures; print(os.environ['MPLCONFIGDIR'])"
+    others = {key: value for key, value in os.environ.items() if key != "MPLCONFIGDIR"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, env=others, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == str(KEPT_BY_MATPLOTLIB), done.stderr

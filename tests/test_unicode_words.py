@@ -255,8 +255,9 @@ def test_the_stage_names_the_method_that_a_text_needs_and_what_found_the_words(t
     assert lengths.tolist() == [4, 1]
     assert "warning" not in out
     assert json.loads(artifacts.TOKENIZED_WITH.read_text())["icu"] == icu_version
-    _, out = tokenize("keras", "plain words 好", "words")
+    _, out = tokenize("keras", "plain words, plain words 好", "words")
     assert "warning" not in out
+    assert "3 distinct words, 5 tokens to train on" in out
     assert not artifacts.TOKENIZED_WITH.exists()
 
 
