@@ -20,10 +20,13 @@ from tempfile import TemporaryFile, mkdtemp
 from typing import TYPE_CHECKING
 
 import psutil
+import yaml
 from dvc.config import Config
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from tqdm import tqdm
+
+from stages.shared.integrity import LOCK
 
 if TYPE_CHECKING:
     from dvc.repo.experiments.queue.celery import LocalCeleryQueue
@@ -183,6 +186,24 @@ def number_of(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def cache_folders() -> None:
+    """Run the stages that make a folder of which others depend on a part, if DVC's cache lacks it.
+
+    In an experiment DVC looks into the folder that dvc.lock names, even if another takes its place
+    there, and where the cache lacks it, what depends on a part fails when its result is cached.
+    """
+    if not LOCK.exists():
+        return
+    stages = yaml.safe_load(LOCK.read_text())["stages"].items()
+    needed = {str(parent) for _, of in stages for dep in of.get("deps", ())
+              for parent in Path(dep["path"]).parents}  # fmt: skip
+    files = Path(Repo().cache.local.path)
+    for name, of in stages:
+        hashes = [out["md5"] for out in of.get("outs", ()) if out["path"] in needed]
+        if not all((files / md5[:2] / md5[2:]).exists() for md5 in hashes):
+            dvc("repro", "--quiet", name)
+
+
 def run_queue(points: list[list[str]], jobs: int) -> list[str | None]:
     """Run points through DVC's queue, so many at a time; returns their names, None if one failed.
 
@@ -198,6 +219,7 @@ def run_queue(points: list[list[str]], jobs: int) -> list[str | None]:
         )
     names, started = [], False
     try:
+        cache_folders()
         for values in tqdm(points, desc="queue", unit="point"):
             names.append(queue(values))
         started = True

@@ -387,6 +387,19 @@ def little(run, tmp_path, monkeypatch) -> Path:
     return root
 
 
+@pytest.mark.slow
+def test_points_that_were_run_run_again_in_a_clone_that_has_not_run_the_commit(
+    run, tmp_path, monkeypatch
+):
+    run(tmp_path, "git", "clone", "--quiet", PROJECT, "clone")
+    run(tmp_path / "clone", "git", "config", "user.name", "Test")
+    run(tmp_path / "clone", "git", "config", "user.email", "test@example.com")
+    monkeypatch.chdir(tmp_path / "clone")
+    point = ["embed.random.dim=8", "train.samples=20", "train.repeats=2", "train.epochs=1"]
+    for _ in range(2):
+        assert dvc_queue.run_queue([[*point, "model.head=mean"]], 1) != [None]
+
+
 def workers(root: Path) -> list[psutil.Process]:
     """The workers of a project's queue."""
     return [
