@@ -6,6 +6,7 @@ import pytest
 
 from stages.shared.errors import InputError
 from stages.train.network import CONV_FILTERS, CONV_WIDTH, build_model
+from stages.train.products import part_of
 
 
 def test_the_mean_is_over_real_tokens_and_padding_alone_gives_zeros():
@@ -33,3 +34,12 @@ def test_files_of_weights_have_kernel_and_bias_of_the_convolution_where_they_alw
     with h5py.File(tmp_path / "a.weights.h5") as file:
         kernel, bias = (file[f"layers/conv_by_product/vars/{i}"] for i in (0, 1))
         assert (kernel.shape, bias.shape) == ((CONV_WIDTH, 3, CONV_FILTERS), (CONV_FILTERS,))
+
+
+@pytest.mark.parametrize(
+    ("size", "unit", "expected"),
+    [(1, 1, 1), (255, 1, 255), (256, 1, 256), (300, 1, 150), (512, 1, 256), (257, 1, 1),
+     (5000, 50, 250), (5000, 300, 250)],
+)  # fmt: skip
+def test_a_product_sums_over_the_largest_part_that_divides_it(size, unit, expected):
+    assert part_of(size, 256, unit) == expected
