@@ -25,6 +25,7 @@ from benchmarks import machine
 from benchmarks.rows import NEEDS, ROOT, ROWS
 from stages.report.markdown import lines_of
 from stages.shared.errors import run
+from stages.train.machine import processor
 
 RESULTS, PAGE = Path(__file__).with_name("results.json"), ROOT / "docs/speed.md"
 MARKS = "<!-- written by benchmarks.compare -->\n", "<!-- to here -->\n"
@@ -114,7 +115,7 @@ def write_page(results: dict) -> None:
 
 def of_this_machine() -> dict[str, float | str | int]:
     return {
-        "processor": machine.processor(),
+        "processor": processor(),
         "cores": os.cpu_count() or 1,
         "python": platform.python_version(),
         "operations_per_s": float(f"{machine.products():.3g}"),

@@ -1,11 +1,9 @@
-"""What a machine can do: its processor's name, its matrix products and its memory, measured."""
+"""What a machine can do, measured: its matrix products and its memory."""
 
 import os
-import platform
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import stages.shared.blas  # noqa: F401  before numpy
 
@@ -13,14 +11,6 @@ import numpy as np
 
 SIZE = 2_048  # of the square matrices
 ROUNDS, COPIES = 5, 50
-
-
-def processor() -> str:
-    """Name the processor, as the system does."""
-    listed = Path("/proc/cpuinfo")
-    lines = listed.read_text().splitlines() if listed.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def rate(work: Callable[[int], object], amount: float) -> float:

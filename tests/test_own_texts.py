@@ -14,6 +14,7 @@ import zipfile
 from io import StringIO
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -59,6 +60,52 @@ def test_a_text_of_the_test_split_gets_what_the_stage_gave_it(used, monkeypatch,
         found = labeller.load(variant, repeat).label(texts)
         np.testing.assert_allclose(found.probabilities, of_repeat, rtol=0, atol=1e-6)
         assert found.labels == [names[i] for i in found.probabilities.argmax(axis=1)]
+
+
+@pytest.mark.parametrize("project", PROJECTS)
+def test_the_stage_scores_each_repeat_by_its_own_weights_as_keras_does(used, project):
+    from stages.train.network import build_model
+
+    root = used(project)
+    settings = params.load(root / "params.yaml")
+    sequences = np.load(root / artifacts.split("test") / "sequences.npy")
+    _, found = scored(root, "learned")
+    sizes = settings.model.hidden_units, True, found.shape[2]
+    for repeat, own in enumerate(found):
+        path = root / artifacts.weights("learned", repeat)
+        with h5py.File(path) as file:
+            shape = file["layers/embedding/vars/0"].shape
+        model = build_model(settings.model.head, *shape, sequences.shape[1], *sizes)
+        model.load_weights(path)
+        expected = model.predict(sequences, verbose=0)
+        if found.shape[2] == 2:
+            expected = np.hstack([1 - expected, expected])
+        np.testing.assert_allclose(own, expected, rtol=0, atol=1e-5)
+    assert len(found) > 1
+    assert not np.allclose(found[0], found[1], atol=1e-3)
+
+
+@pytest.mark.parametrize("project", PROJECTS)
+def test_the_stage_scores_each_repeat_of_tf_idf_by_its_own_weights(used, project):
+    root = used(project)
+    sequences = np.load(root / artifacts.split("test") / "sequences.npy")
+    _, found = scored(root, "tfidf")
+    for repeat, own in enumerate(found):
+        with h5py.File(root / artifacts.weights("tfidf", repeat)) as file:
+            idf, coefficients, intercept = (
+                file[name][:].astype(float) for name in ("idf", "coefficients", "intercept")
+            )
+        counts = np.stack([np.bincount(row, minlength=len(idf)) for row in sequences])
+        counts[:, 0] = 0  # padding
+        weighed = np.where(counts, 1 + np.log(np.maximum(counts, 1)), 0) * idf
+        weighed /= np.maximum(np.linalg.norm(weighed, axis=1, keepdims=True), 1e-9)
+        logits = (weighed @ coefficients + intercept).reshape(len(sequences), -1)
+        if found.shape[2] == 2:
+            logits = np.hstack([np.zeros_like(logits), logits])
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        expected = powers / powers.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(own, expected, rtol=0, atol=1e-5)
+    assert not np.allclose(found[0], found[1], atol=1e-3)
 
 
 def test_the_command_writes_a_row_for_each_text(used, run):
@@ -356,8 +403,6 @@ def test_the_words_that_speak_most_come_first():
 def test_a_word_speaks_for_the_label_by_its_coefficient(used, run):
     """With one word a text, TF-IDF is 1 whatever the word's idf: the coefficient decides."""
     root = used("flatten")
-    import h5py
-
     weights = [root / artifacts.weights("tfidf", repeat) for repeat in (0, 1)]
     coefficients = np.mean([h5py.File(path)["coefficients"][:] for path in weights], axis=0)
     words = pq.read_table(root / artifacts.VOCABULARY)["word"].to_pylist()

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from stages.shared.files import reading
-from stages.shared.logits import probabilities as of_logits
+from stages.shared.logits import of_logits
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

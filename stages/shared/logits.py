@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import expit
 
 
-def probabilities(logits: np.ndarray) -> np.ndarray:
+def of_logits(logits: np.ndarray) -> np.ndarray:
     """Give the probability of label 1 from its logit, (n,), or of each label, (n, n_labels).
 
     Returns float64 of the same shape: the logistic function, or the softmax of each row.

@@ -40,9 +40,8 @@ def weigh(counts: csr_array, idf: np.ndarray) -> csr_array:
 
     An empty text stays zero.
     """
-    values = (1 + logarithm(counts.data.astype(np.float64))) * idf.astype(np.float64)[
-        counts.indices
-    ]
+    values = 1 + logarithm(counts.data.astype(np.float64))
+    values *= idf[counts.indices]
     squares = csr_array((values**2, counts.indices, counts.indptr), counts.shape)
     lengths = np.sqrt(squares @ np.ones(counts.shape[1]))
     values /= np.repeat(lengths, np.diff(counts.indptr))

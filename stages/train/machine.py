@@ -15,14 +15,19 @@ THREADS = 2  # a number of them for each machine would give each machine weights
 AT_ONCE = min(THREADS, int((os.environ.get("OMP_NUM_THREADS") or str(THREADS)).split(",")[0]))
 
 
-def record(variant: str, packages: tuple[str, ...]) -> None:
-    """Write down what trained a variant, where no metric and no hash depends on it."""
+def processor() -> str:
+    """Name the processor, as the system does."""
     cpu_info = Path("/proc/cpuinfo")
     named = re.search("model name\\s*: (.*)", cpu_info.read_text()) if cpu_info.exists() else None
+    return named[1] if named else platform.processor()
+
+
+def record(variant: str, packages: tuple[str, ...]) -> None:
+    """Write down what trained a variant, where no metric and no hash depends on it."""
     found = {
         "python": platform.python_version(),
         **{name: version(name) for name in packages},
-        "processor": f"{named[1] if named else platform.processor()}, {platform.machine()}",
+        "processor": f"{processor()}, {platform.machine()}",
         "cores": os.cpu_count(),
         "threads": THREADS,
     }

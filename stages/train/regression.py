@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 
 from stages.shared import tf_idf
 from stages.shared.files import reading
-from stages.shared.logits import probabilities as of_logits
+from stages.shared.logits import of_logits
 
 STORED = ("idf", "coefficients", "intercept")  # in a file of weights
 
