@@ -414,6 +414,14 @@ def test_where_a_worker_has_left_before_it_took_a_point_another_is_started(littl
     assert dvc_queue.wait([name], 1) == {}
 
 
+def test_a_point_that_a_worker_took_while_it_ended_is_run(little):
+    name = dvc_queue.queue(["x=2"])
+    (taken,) = little.glob(".dvc/tmp/exps/celery/broker/in/*.celery.msg")
+    taken.rename(taken.parents[1] / "processed" / taken.name)  # as who takes a message does
+    assert dvc_queue.states()[name][1] == "Running"
+    assert dvc_queue.wait([name], 1) == {}
+
+
 @pytest.mark.parametrize("also", ["worker", "experiment"])
 def test_of_a_killed_worker_what_had_not_ended_by_itself_has_failed(little, run, also):
     def kill() -> None:
