@@ -200,22 +200,25 @@ def number_of(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def cache_folders() -> None:
-    """Run the stages that make a folder of which others depend on a part, if DVC's cache lacks it.
+def uncached(root: Path | str = ".") -> list[str]:
+    """Name the stages that make a folder of which others depend on a part, if DVC's cache lacks it.
 
     In an experiment DVC looks into the folder that dvc.lock names, even if another takes its place
-    there, and where the cache lacks it, what depends on a part fails when its result is cached.
+    there, and where the cache lacks it, what depends on a part fails when it comes from the cache.
     """
-    if not LOCK.exists():
-        return
-    stages = yaml.safe_load(LOCK.read_text())["stages"].items()
+    lock = Path(root) / LOCK
+    if not lock.exists():
+        return []
+    stages = yaml.safe_load(lock.read_text())["stages"].items()
     needed = {str(parent) for _, of in stages for dep in of.get("deps", ())
               for parent in Path(dep["path"]).parents}  # fmt: skip
-    files = Path(Repo().cache.local.path)
-    for name, of in stages:
-        hashes = [out["md5"] for out in of.get("outs", ()) if out["path"] in needed]
-        if not all((files / md5[:2] / md5[2:]).exists() for md5 in hashes):
-            dvc("repro", "--quiet", name)
+    files = Path(Repo(str(root)).cache.local.path)
+    return [
+        name
+        for name, of in stages
+        for out in of.get("outs", ())
+        if out["path"] in needed and not (files / out["md5"][:2] / out["md5"][2:]).exists()
+    ]
 
 
 def run_queue(points: list[list[str]], jobs: int) -> list[str | None]:
@@ -233,7 +236,8 @@ def run_queue(points: list[list[str]], jobs: int) -> list[str | None]:
         )
     names, started = [], False
     try:
-        cache_folders()
+        for stage in uncached():
+            dvc("repro", "--quiet", stage)
         for values in tqdm(points, desc="queue", unit="point"):
             names.append(queue(values))
         started = True

@@ -208,6 +208,8 @@ def run_shared(root: Path, commit: str, settings: list[str]) -> bool:
         if done.exists():
             return True
         dvc(root, "fetch")  # what the remote lacks is computed
+        for stage in dvc_queue.uncached(root):
+            dvc(root, "repro", stage)
         succeeded = dvc(root, "exp", "run", *dvc_queue.options(common), SHARED)
         git(root, "reset", "--hard", "--quiet")
         # If Git does not keep it: DVC writes independent stages to it in any order.

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from experiments import sweep
-from tests.conftest import edit_params
+from tests.conftest import PROJECT, edit_params
 from tests.ray_cluster import assert_every_point_once, finish, take, wait_for
 
 pytest_plugins = ["tests.ray_cluster"]
@@ -51,6 +51,20 @@ def test_a_point_submitted_twice_is_there_once(machines, mine, start, run, expec
     for sweeping in [start(mine, "train.samples=20,20"), start(mine, "train.samples=20")]:
         finish(sweeping)
     assert_every_point_once(run, mine, expected, points=1)
+
+
+def test_a_point_runs_again_on_a_node_where_the_commit_itself_has_not(
+    machines, reproduced, start, run, tmp_path
+):
+    run(tmp_path, "git", "clone", "--quiet", str(reproduced), "cloned")
+    shutil.copytree(PROJECT / "experiments", tmp_path / "cloned/experiments")
+    mine = take(run, tmp_path / "cloned", tmp_path / "mine")
+    run(mine, "git", "config", "user.name", "Test")
+    run(mine, "git", "config", "user.email", "test@example.com")
+    for _ in range(2):
+        finish(start(mine, "tokenize.maxlen=10", "train.samples=20"))
+        (name,) = run(mine, "dvc", "exp", "list", "--name-only").stdout.split()
+        run(mine, "dvc", "exp", "remove", name)
 
 
 def test_draws_are_added_until_a_width(machines, mine, start, run):
