@@ -55,17 +55,16 @@ def ascii_cache() -> dict[str, str]:
 
     Returns what to add to the environment. Workers go on using it, so it is never removed.
     """
-    command = ["dvc", "cache", "dir"]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True)
-    path = done.stdout.strip()
-    if done.returncode or path.isascii():
+    with opened() as waiting:
+        path = waiting.repo.cache.local.path
+    if path.isascii():
         return {}
     folder = Path(mkdtemp(prefix="dvc-sweep-"))
     (folder / "cache").symlink_to(path)
     with suppress(FileNotFoundError):
         shutil.copy(Path(Config.get_dir("global")) / Config.CONFIG, folder / Config.CONFIG)
     own = {"DVC_GLOBAL_CONFIG_DIR": str(folder)}
-    command += ["--global", str(folder / "cache")]
+    command = ["dvc", "cache", "dir", "--global", str(folder / "cache")]
     subprocess.run(command, env=environment() | own, check=True, stdout=subprocess.DEVNULL)
     return own
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from experiments.curve_figure import by_panel, draw
 from experiments.runs import (
@@ -98,7 +98,7 @@ def curve(
     for _, run in runs.iterrows():
         names = [c.removesuffix(".accuracy_std") for c in runs if c.endswith(".accuracy_std")]
         n_repeats = int(run["train.repeats"])
-        t = stats.t.ppf((1 + CONFIDENCE) / 2, n_repeats - 1) if n_repeats > 1 else np.nan
+        t = stdtrit(n_repeats - 1, (1 + CONFIDENCE) / 2) if n_repeats > 1 else np.nan
         for name in names:
             score = run.get(f"{name}.{metric}")
             if pd.isna(score):  # a variant that other runs have

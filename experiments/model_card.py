@@ -4,7 +4,7 @@ After Mitchell et al., "Model cards for model reporting", FAT* 2019, 220-229.
 """
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtri
 
 from stages.evaluate import scores
 from stages.report.markdown import lines_of, plain, shown
@@ -35,7 +35,7 @@ def measured(
         added = scores.values(metric, labels, judged)[0]
         away = added - added.mean()
         of_groups = away if groups is None else np.bincount(groups, weights=away)
-        z = stats.norm.ppf((1 + CONFIDENCE) / 2)
+        z = ndtri((1 + CONFIDENCE) / 2)
         half = z * float(np.sqrt((of_groups**2).sum())) / len(labels)
         value = float(added.mean())
         found[metric] = value, max(value - half, 0.0), min(value + half, 1.0)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import ndtri, stdtr, stdtrit
 
 from experiments.runs import is_numeric, written
 from stages.shared.evidence import CONFIDENCE, MUCH_OVERLAP, REFERENCE
@@ -42,9 +42,9 @@ def p_value(gap: float, low: float, high: float, n_repeats: int) -> float:
     if gap == 0:
         return 1.0
     half = gap - low if gap > 0 else high - gap
-    t = stats.t(n_repeats - 1)
+    degrees = n_repeats - 1
     ratio = abs(gap) / half if half > 0 else np.inf
-    return 2 * t.sf(ratio * t.ppf((1 + CONFIDENCE) / 2))
+    return 2 * float(stdtr(degrees, -ratio * stdtrit(degrees, (1 + CONFIDENCE) / 2)))
 
 
 def holm(p: np.ndarray) -> np.ndarray:
@@ -105,7 +105,7 @@ def crossing(x: np.ndarray, gap: np.ndarray, half: np.ndarray) -> Crossing:
     """
     there, back = scale(x)
     noise = np.random.default_rng(SEED).standard_normal((SAMPLES_DRAWN, len(x)))
-    drawn = gap + noise * half / stats.norm.ppf((1 + CONFIDENCE) / 2)
+    drawn = gap + noise * half / ndtri((1 + CONFIDENCE) / 2)
     ends = np.quantile(zeros(there(x), drawn), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Crossing(*map(float, back([*zeros(there(x), gap[None]), *ends])))
 
