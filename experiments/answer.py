@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
+from scipy.stats import binomtest
 
 from experiments import points
 from experiments.curve_figure import draw
@@ -51,7 +52,7 @@ from stages.report.markdown import lines_of, plain, share
 from stages.report.page import difference, start
 from stages.shared import artifacts
 from stages.shared.errors import InputError, run
-from stages.shared.evidence import REFERENCE
+from stages.shared.evidence import CONFIDENCE, REFERENCE
 from stages.shared.schema import Params
 
 # What differs from params.yaml, unless -S says otherwise.
@@ -214,6 +215,12 @@ def scores_of(rows: pd.DataFrame, variant: str) -> str:
     return f"{row['accuracy']:.3f}" + (ends if pd.notna(row["accuracy_low"]) else "")
 
 
+def over_texts(accuracy: float, n_texts: int) -> str:
+    """Write the 95 % interval (Wilson's) that a test split of so many texts leaves an accuracy."""
+    found = binomtest(round(accuracy * n_texts), n_texts).proportion_ci(CONFIDENCE, "wilson")
+    return f"{found.low:.3f} to {found.high:.3f}"
+
+
 def f1_of(evaluation: dict, variants: list[str]) -> list[str]:
     """Write the macro F1 of each variant at a size, and its gap to the reference."""
     cells = []
@@ -282,7 +289,8 @@ def page(
         + (f", or of these the linear one alone: it {LINEAR}." if linear else "."),
         "## Accuracy by number of labels",
         lines_of(head, rows, left=0),
-        "On the test split, mean over the draws with its 95 % interval over draws.",
+        "On the test split, mean over the draws with its 95 % interval over draws, all of one set"
+        " of test texts.",
         f"## Gaps to `{REFERENCE}`",
         lines_of(["labels", *(f"`{name}`" for name in others)], gaps, left=0),
         *notes(table, "accuracy", overlap(table[SIZE].drop_duplicates(), sum(data["train"]))),
@@ -335,10 +343,13 @@ def paragraph(
         said.append(plain(why))
     last = table[table[SIZE] == table[SIZE].max()].set_index("variant")
     best = last["accuracy"].idxmax()
+    accuracy, low, high = last.loc[best, ["accuracy", "accuracy_low", "accuracy_high"]]
+    over = [f"{low:.3f} to {high:.3f} over draws"] if pd.notna(low) else []
+    over.append(f"{over_texts(accuracy, n_test)} over test texts")
     always = f"always saying {labels[data['train'].index(max(data['train']))]}"
     known = (
         f"With {written(last[SIZE].iloc[0])} labels the most accurate, `{best}`, has an accuracy of"
-        f" {scores_of(last, best)}; {always} has {last['majority'].iloc[0]:.3f}."
+        f" {accuracy:.3f} ({', '.join(over)}); {always} has {last['majority'].iloc[0]:.3f}."
     )
     if any({*of.names} & {*linear} for of in chosen.values()):
         known += f" `{linear[0]}` {LINEAR}."
