@@ -154,13 +154,15 @@ def recommended(evaluation: dict, linear: list[str], doubts: dict[str, list[str]
     """Take the best variant; where others can't be told from it, a linear one, or any of them.
 
     A variant with doubts is not taken: `doubts` has those of each, but of variants without any.
+    Where nothing is taken, what is doubtful of all of them says why, if there is such a doubt.
     """
     best = evaluation["best"]
     equal = [best["variant"], *best["undecided"]]
     sound = [name for name in equal if not doubts.get(name)]
     if not sound:
-        every = (doubt for name in equal for doubt in doubts[name])
-        return Advice((), "; ".join(dict.fromkeys(every)))
+        every = dict.fromkeys(doubt for name in equal for doubt in doubts[name])
+        of_all = [doubt for doubt in every if all(doubt in doubts[name] for name in equal)]
+        return Advice((), "; ".join(of_all or every))
     if len(equal) == 1:
         return Advice(tuple(equal), "significantly the most accurate")
     if simple := [name for name in sound if name in linear][:1]:

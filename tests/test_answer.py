@@ -49,6 +49,9 @@ def test_what_is_recommended_is_the_best_or_what_cannot_be_told_from_it():
     assert answer.recommended(best("b", "a", "linear"), ["linear"], {}) == (("linear",), SIMPLE)
     assert answer.recommended(best("linear", "a"), ["linear"], {}) == (("linear",), SIMPLE)
     assert answer.recommended(best("b"), ["linear"], {"b": ["x", "y"]}) == ((), "x; y")
+    each = {"b": ["x", "of all", "too"], "a": ["too", "y", "of all"]}
+    assert answer.recommended(best("b", "a"), ["linear"], each) == ((), "of all; too")
+    assert answer.recommended(best("b", "a"), [], {"b": ["x"], "a": ["y"]}) == ((), "x; y")
 
 
 def test_advice_names_measured_sizes_only():
@@ -263,10 +266,8 @@ def test_a_variant_with_a_doubt_is_not_taken_and_the_others_are(measured):
     assert taken("", "", one, linear=()) == of_tfidf
     apart = taken("", "", "", linear=())[1]
     assert apart == (("zebra", "tfidf"), "which can't be told apart")
-    # What every other variant is doubted for, is said of learned too, and once.
-    assert taken("few texts; few vectors", "", "few texts") == [
-        ((), "few texts"), ((), "few texts; few vectors"), ((), "few texts"),
-    ]  # fmt: skip
+    # What every other variant is doubted for, is said of learned too, once and alone.
+    assert taken("few texts; few vectors", "", "few texts") == [((), "few texts")] * 3
 
 
 def tables_of(page: str) -> dict[str, list[list[str]]]:
