@@ -145,6 +145,33 @@ def run() -> Callable[..., subprocess.CompletedProcess]:
     return run
 
 
+# What a process that runs a stage takes is most of all to import TensorFlow: here all share one.
+RUN_STAGES = """
+import runpy, sys, yaml
+last = sys.argv[1]
+params = yaml.safe_load(open("params.yaml", encoding="utf-8"))
+for module, *arguments in (
+    ["download"], *(["download", name] for name in params["download"]["vectors"]), ["tokenize"],
+    ["embed"], *(["train", name] for name in params["variants"]), ["predict"], ["evaluate"],
+    ["report"],
+):
+    sys.argv = [module, *arguments]
+    runpy.run_module(f"stages.{module}", run_name="__main__", alter_sys=True)
+    if module == last:
+        break
+"""
+
+
+@pytest.fixture(scope="session")
+def run_stages(run) -> Callable[..., None]:
+    """Runs the stages of a project, up to a last one, in one process and without DVC."""
+
+    def run_stages(root: Path, last: str = "report") -> None:
+        run(root, sys.executable, "-c", RUN_STAGES, last)
+
+    return run_stages
+
+
 @pytest.fixture(scope="session")
 def reproduced(make_project, run, made_once) -> Path:
     """A small project that DVC has run once, committed; tests that change it take a copy."""
@@ -167,19 +194,10 @@ USED: dict[str, dict[str, object]] = {
     "flatten of eight": {"tokenize__method": "unicode", "model__hidden_units": 0},
     "conv of eight": {"model__head": "conv", "tokenize__lowercase": False},
 }
-RUN_STAGES = """
-import runpy, sys
-for module, *arguments in (
-    ["download"], ["download", "glove"], ["tokenize"], ["embed"], ["train", "learned"],
-    ["train", "tfidf"], ["predict"], ["evaluate"],
-):
-    sys.argv = [module, *arguments]
-    runpy.run_module(f"stages.{module}", run_name="__main__", alter_sys=True)
-"""
 
 
 @pytest.fixture(scope="session")
-def used(make_project, reproduced, imdb, run, made_once) -> Callable[[str], Path]:
+def used(make_project, reproduced, imdb, run_stages, made_once) -> Callable[[str], Path]:
     """Gives a project with trained models, by its name in USED; "flatten" is `reproduced`."""
 
     def build_of(name: str) -> Callable[[Path], None]:
@@ -196,7 +214,7 @@ def used(make_project, reproduced, imdb, run, made_once) -> Callable[[str], Path
             variants = yaml.safe_load((root / "params.yaml").read_text())["variants"]
             kept = {key: variants[key] for key in ("learned", "tfidf")}
             edit_params(root, **changes, variants=kept)
-            run(root, sys.executable, "-c", RUN_STAGES)
+            run_stages(root, last="evaluate")
 
         return build
 

@@ -345,20 +345,10 @@ VARIANTS = {
     "encoded": {"vectors": "texts", "trainable": False},
     "tfidf": {"vectors": "tfidf", "trainable": False},
 }
-RUN_STAGES = """
-import runpy, sys
-for module, *arguments in (
-    ["download"], ["download", "glove"], ["download", "tiny"], ["tokenize"], ["embed"],
-    ["train", "learned"], ["train", "distilled"], ["train", "encoded"], ["train", "tfidf"],
-    ["predict"], ["evaluate"], ["report"],
-):
-    sys.argv = [module, *arguments]
-    runpy.run_module(f"stages.{module}", run_name="__main__", alter_sys=True)
-"""
 
 
 @pytest.fixture(scope="module")
-def finished(make_project, tiny, run, made_once) -> Path:
+def finished(make_project, tiny, run_stages, made_once) -> Path:
     """A project that has run; for reading."""
 
     def build(root: Path) -> None:
@@ -369,7 +359,7 @@ def finished(make_project, tiny, run, made_once) -> Path:
             root, embed=EMBED, variants=VARIANTS, download__vectors__tiny=source,
             tokenize__num_words=60, model__head="mean",
         )  # fmt: skip
-        run(root, sys.executable, "-c", RUN_STAGES)
+        run_stages(root)
 
     return made_once("encoded", build)
 

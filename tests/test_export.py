@@ -220,7 +220,7 @@ def test_the_readers_find_the_words_of_the_stage(method, monkeypatch):
 
 
 def test_gensim_and_download_read_the_vectors_and_another_model_starts_from_them(
-    used, run, make_project, tmp_path
+    used, run, run_stages, make_project, tmp_path
 ):
     from gensim.models import KeyedVectors
 
@@ -252,8 +252,7 @@ def test_gensim_and_download_read_the_vectors_and_another_model_starts_from_them
             download__vectors__glove__source="word2vec",
             download__vectors__glove__path=str(path), train__samples=20,
         )  # fmt: skip
-        for stage in (["download"], ["download", "glove"], ["tokenize"], ["embed"]):
-            run(root, sys.executable, "-m", f"stages.{stage[0]}", *stage[1:])
+        run_stages(root, last="embed")
         own = pq.read_table(root / artifacts.VOCABULARY)["word"].to_pylist()
         start = np.load(root / artifacts.embedding("glove"))
         assert {"the", "film"} <= {*own} & {*words}

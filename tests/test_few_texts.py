@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.conftest import PROJECT, TRACKED
+from tests.conftest import PROJECT
 
 
 @pytest.fixture(scope="module")
@@ -20,14 +20,11 @@ def sentences() -> pd.DataFrame:
 
 
 @pytest.fixture
-def on_texts(sentences, run, tmp_path):
+def on_texts(sentences, run_stages, tmp_path):
     """Runs the project's own parameters, with those of a setting, on so many sentences."""
 
     def reproduce(n_texts: int, setting: dict) -> tuple[str, dict]:
-        for name in (*TRACKED, "dvc.yaml", "stages"):
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            copy = shutil.copytree if (PROJECT / name).is_dir() else shutil.copy
-            copy(PROJECT / name, tmp_path / name)
+        shutil.copytree(PROJECT / "stages", tmp_path / "stages")
         sentences.sample(n_texts, random_state=0).to_csv(tmp_path / "mine.csv", index=False)
         content = yaml.safe_load((PROJECT / "params.yaml").read_text())
         content["download"]["texts"] |= {"source": "table", "path": "mine.csv"}
@@ -37,8 +34,7 @@ def on_texts(sentences, run, tmp_path):
                 content[section][key] = old | value if isinstance(old, dict) else value
         content["train"] |= {"samples": min(200, n_texts // 2), "repeats": 2}
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
-        run(tmp_path, "git", "init", "--quiet")
-        run(tmp_path, "dvc", "repro")
+        run_stages(tmp_path)
         data = json.loads((tmp_path / "metrics/data.json").read_text())
         return (tmp_path / "metrics/report.md").read_text(), data
 

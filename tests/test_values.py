@@ -60,41 +60,43 @@ def vectors(vocabulary) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def root(texts, vectors, make_project, run, tmp_path_factory) -> Path:
-    """The project, run once by DVC."""
-    root = make_project(tmp_path_factory.mktemp("values") / "project")
-    texts.to_csv(root / "texts.csv", index=False)
-    lines = (" ".join([word, *map(str, vector)]) + "\n" for word, vector in vectors.items())
-    (root / "glove.txt").write_text("".join(lines), encoding="utf-8")
-    content = yaml.safe_load((root / "params.yaml").read_text())
-    content["download"]["texts"] |= {
-        "source": "table", "path": "texts.csv", "split": "split", "positive": "bad",
-        "group": "film",
-    }  # fmt: skip
-    content["download"]["vectors"]["glove"]["path"] = "glove.txt"
-    content["embed"] = {
-        "random": {"dim": DIM}, "glove": {"vectors": "glove"},
-        "adapted": {"vectors": "glove", "fitted": 5},
-    }  # fmt: skip
-    content["variants"] = VARIANTS
-    (root / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
-    edit_params(
-        root,
-        seed=SEED,
-        tokenize__num_words=NUM_WORDS,
-        tokenize__num_bigrams=NUM_BIGRAMS,
-        tokenize__maxlen=MAXLEN,
-        model__head="mean",
-        model__hidden_units=4,
-        train__samples=SAMPLES,
-        train__validation_samples=VALIDATION,
-        train__repeats=REPEATS,
-        train__epochs=EPOCHS,
-        train__learning_rate=0.1,
-    )
-    run(root, "git", "init", "--quiet")
-    run(root, "dvc", "repro")
-    return root
+def root(texts, vectors, make_project, run_stages, made_once) -> Path:
+    """The project, run once."""
+
+    def build(root: Path) -> None:
+        make_project(root)
+        texts.to_csv(root / "texts.csv", index=False)
+        lines = (" ".join([word, *map(str, vector)]) + "\n" for word, vector in vectors.items())
+        (root / "glove.txt").write_text("".join(lines), encoding="utf-8")
+        content = yaml.safe_load((root / "params.yaml").read_text())
+        content["download"]["texts"] |= {
+            "source": "table", "path": "texts.csv", "split": "split", "positive": "bad",
+            "group": "film",
+        }  # fmt: skip
+        content["download"]["vectors"]["glove"]["path"] = "glove.txt"
+        content["embed"] = {
+            "random": {"dim": DIM}, "glove": {"vectors": "glove"},
+            "adapted": {"vectors": "glove", "fitted": 5},
+        }  # fmt: skip
+        content["variants"] = VARIANTS
+        (root / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+        edit_params(
+            root,
+            seed=SEED,
+            tokenize__num_words=NUM_WORDS,
+            tokenize__num_bigrams=NUM_BIGRAMS,
+            tokenize__maxlen=MAXLEN,
+            model__head="mean",
+            model__hidden_units=4,
+            train__samples=SAMPLES,
+            train__validation_samples=VALIDATION,
+            train__repeats=REPEATS,
+            train__epochs=EPOCHS,
+            train__learning_rate=0.1,
+        )
+        run_stages(root)
+
+    return made_once("values", build)
 
 
 @pytest.fixture(scope="module")

@@ -64,9 +64,7 @@ def damaged_in_cache(md5: str) -> list[Path]:
 
     They must be removed, or DVC would put them in place of what the stage writes anew.
     """
-    where = [sys.executable, "-m", "dvc", "cache", "dir"]
-    root = subprocess.run(where, capture_output=True, text=True).stdout.strip()
-    path = Path(root, "files", "md5", md5[:2], md5[2:])
+    path = cache_folder() / "files/md5" / md5[:2] / md5[2:]
     if not path.is_file():
         return []
     if md5_of(path) != md5.removesuffix(".dir"):
@@ -74,3 +72,10 @@ def damaged_in_cache(md5: str) -> list[Path]:
     if not md5.endswith(".dir"):
         return []
     return [of for entry in json.loads(path.read_text()) for of in damaged_in_cache(entry["md5"])]
+
+
+@cache
+def cache_folder() -> Path:
+    """Ask DVC where its cache is."""
+    where = [sys.executable, "-m", "dvc", "cache", "dir"]
+    return Path(subprocess.run(where, capture_output=True, text=True).stdout.strip())
