@@ -91,9 +91,9 @@ def content(path: str) -> bytes:
     return (ROOT / path).read_bytes()
 
 
-def all_mutants() -> Iterator[Mutant]:
+def all_mutants(only: str | None = None) -> Iterator[Mutant]:
     for path in sorted(str(p.relative_to(ROOT)) for glob in MUTATED for p in ROOT.glob(glob)):
-        if path not in SLOW_ONLY:
+        if path not in SLOW_ONLY and only in (None, path):
             yield from (Mutant(path, *change) for change in changes(content(path)))
 
 
@@ -104,8 +104,8 @@ def drawn(seed: int, count: int, only: str | None) -> list[Mutant]:
         return sha256(repr((seed, mutant.path, *mutant.lines())).encode()).hexdigest()
 
     chosen = {}
-    for mutant in sorted(all_mutants(), key=number):
-        if only in (None, mutant.path) and len(chosen) < count and mutant.is_another_program():
+    for mutant in sorted(all_mutants(only), key=number):
+        if len(chosen) < count and mutant.is_another_program():
             chosen.setdefault((mutant.path, mutant.line()), mutant)
     return list(chosen.values())
 
