@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import stages.shared.blas  # noqa: F401  before numpy, as in the stages
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
