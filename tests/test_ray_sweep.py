@@ -39,6 +39,13 @@ def test_points_are_those_of_the_queue_and_what_they_share_runs_once_on_a_node(
     assert once <= set(ran.partition(" ran ")[2].split(", "))
     assert "train@learned 2" in ran
     assert_every_point_once(run, mine, expected)
+    from experiments.ray_sweep import name_of, ref_of  # ray reads its environment as it is imported
+
+    commit = run(mine, "git", "rev-parse", "HEAD").stdout.strip()
+    for samples in (20, 30):  # each under its own name, or a later sweep would leave out the other
+        ref = ref_of(commit, name_of(commit, [f"++train.samples={samples}"]))
+        params = yaml.safe_load(run(mine, "git", "show", f"{ref}:params.yaml").stdout)
+        assert params["train"]["samples"] == samples
 
     name = next(word for word in run(mine, "dvc", "exp", "list", "--name-only").stdout.split())
     run(mine, "git", "stash")
