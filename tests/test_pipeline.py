@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from tests.conftest import edit_params
+from tests.conftest import PATIENCE, edit_params
 
 
 @pytest.fixture
@@ -353,3 +354,19 @@ def test_a_head_that_is_wider_than_a_review_is_refused(copy, run):
     assert done.stderr == (
         "error: params.yaml: model.head conv needs tokenize.maxlen of at least 5, not 3\n"
     )
+
+
+def test_training_goes_on_where_nobody_reads_what_it_says(copy):
+    edit_params(copy, train__epochs=400)
+    shutil.rmtree(copy / "data/models/learned")
+    command = [sys.executable, "-m", "stages.train", "learned"]
+    with subprocess.Popen(
+        command, cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as training:
+        while b"epoch" not in training.stderr.read1():
+            assert training.poll() is None
+        training.stdout.close()
+        training.stderr.close()
+        training.wait(PATIENCE)
+    assert training.returncode in (0, 120)  # 120: what Python had still to say is lost
+    assert len([*(copy / "data/models/learned").iterdir()]) == 2

@@ -15,11 +15,13 @@ as long as code, parameters and inputs stay the same. data/trained_on/<variant>.
 says which software and processor trained the variant last.
 """
 
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
-from typing import Protocol
+from typing import Any, Protocol
 
 import stages.shared.blas  # noqa: F401  before numpy
 
@@ -32,6 +34,24 @@ from stages.shared.files import reading, remove
 from stages.shared.schema import Params
 from stages.train import finished, machine, tuning
 from stages.train.texts import Texts
+
+
+class Output:
+    """Standard error for a bar that threads write to: once its reader is gone, it says nothing.
+
+    An error would leave tqdm's lock held by the thread, and who closes the bar waits for that.
+    """
+
+    def write(self, text: str) -> None:
+        with suppress(BrokenPipeError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with suppress(BrokenPipeError):
+            sys.stderr.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stderr, name)
 
 
 class Variant(Protocol):
@@ -104,7 +124,7 @@ def main() -> None:
     with (
         tqdm(
             total=train.repeats * n_epochs, initial=len(done) * n_epochs, desc=f"train {name}",
-            unit="epoch",
+            unit="epoch", file=Output(),
         ) as bar,
         ThreadPoolExecutor(machine.AT_ONCE) as pool,
     ):  # fmt: skip
