@@ -367,6 +367,9 @@ def test_training_goes_on_where_nobody_reads_what_it_says(copy):
             assert training.poll() is None
         training.stdout.close()
         training.stderr.close()
-        training.wait(PATIENCE)
+        try:
+            training.wait(PATIENCE)
+        finally:
+            training.kill()
     assert training.returncode in (0, 120)  # 120: what Python had still to say is lost
     assert len([*(copy / "data/models/learned").iterdir()]) == 2
