@@ -124,7 +124,7 @@ def main() -> None:
     with (
         tqdm(
             total=train.repeats * n_epochs, initial=len(done) * n_epochs, desc=f"train {name}",
-            unit="epoch", file=Output(),
+            unit="epoch", file=Output(), dynamic_ncols=True,
         ) as bar,
         ThreadPoolExecutor(machine.AT_ONCE) as pool,
     ):  # fmt: skip
