@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import stages.shared.blas  # noqa: F401  before numpy, as in the stages
@@ -17,6 +18,7 @@ import pytest
 import yaml
 
 from stages.download import texts
+from tests import fork_server
 
 pytest.register_assert_rewrite("tests.ray_cluster")
 
@@ -130,21 +132,35 @@ def make_project(aclimdb, glove) -> Callable[[Path], Path]:
     return make
 
 
+def execute(
+    root: Path, *command: str, check: bool = True, first: str = ""
+) -> subprocess.CompletedProcess:
+    """Run a command in a folder, with this interpreter's programs on PATH, after those of first."""
+    places = [first, str(Path(sys.executable).parent), os.environ["PATH"]]
+    path = os.pathsep.join(filter(None, places))
+    environment = os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)  # stages.train.backend sets it in this process
+    done = subprocess.run(
+        command, cwd=root, env=environment, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert not check or done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
 @pytest.fixture(scope="session")
-def run() -> Callable[..., subprocess.CompletedProcess]:
-    """Runs a command in a folder with this interpreter's programs first on PATH."""
+def run(made_once, worker_id) -> Callable[..., subprocess.CompletedProcess]:
+    """Runs a command in a folder; `python` and `dvc`, below it too, start at once."""
+    if not hasattr(os, "pidfd_open"):  # of Linux
+        return execute
+    session = os.getpid() if worker_id == "master" else os.getppid()
+    folder = made_once("programs", partial(fork_server.start, until=session))
+    return partial(execute, first=str(folder))
 
-    def run(root: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess:
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        environment = os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
-        environment.pop("TF_CPP_MIN_LOG_LEVEL", None)  # stages.backend sets it in this process
-        done = subprocess.run(
-            command, cwd=root, env=environment, capture_output=True, text=True, timeout=PATIENCE
-        )
-        assert not check or done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-        return done
 
-    return run
+@pytest.fixture(scope="session")
+def run_alone() -> Callable[..., subprocess.CompletedProcess]:
+    """Runs a command in a folder as a user would: each program a process of its own."""
+    return execute
 
 
 # What a process that runs a stage takes is most of all to import TensorFlow: here all share one.
@@ -169,7 +185,7 @@ def run_stages(run) -> Callable[..., None]:
     """Runs the stages of a project, up to a last one, in one process and without DVC."""
 
     def run_stages(root: Path, last: str = "report") -> None:
-        run(root, sys.executable, "-c", RUN_STAGES, last)
+        run(root, "python", "-c", RUN_STAGES, last)
 
     return run_stages
 

@@ -19,6 +19,12 @@ PAGES = sorted(
 BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
+@pytest.fixture(scope="session")
+def run(run_alone):
+    """Each program a process of its own, as a user has it."""
+    return run_alone
+
+
 def text_of(page: str) -> str:
     return (PROJECT / page).read_text("utf-8")
 

@@ -520,7 +520,7 @@ N_BLOCKS = 3 + 13  # of 59 words and of 260 texts
 
 def embed_in_blocks(run, root: Path, killed_after: int = 0) -> int:
     """How many blocks the stage computed, unless it was killed."""
-    done = run(root, sys.executable, "-c", EMBED_IN_BLOCKS, str(killed_after), check=False)
+    done = run(root, "python", "-c", EMBED_IN_BLOCKS, str(killed_after), check=False)
     assert done.returncode == (-9 if killed_after else 0), done.stderr
     return 0 if killed_after else int(done.stdout.split()[-1])
 

@@ -1,10 +1,8 @@
 """What is exported works without this project, and gives what the pipeline gave."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -26,7 +24,7 @@ from tests.test_own_texts import scored
 BARE = """
 import json, sys
 import numpy as np
-kind, texts = sys.argv[1], json.load(sys.stdin)
+kind, texts = sys.argv[1], json.load(open("texts.json"))
 if kind == "linear":
     sys.path.insert(0, ".")
     from classify import probabilities
@@ -49,7 +47,7 @@ def tool(run, root: Path, name: str, *arguments: str, check: bool = True):
     """Run a tool of experiments/ on a project that has none of its own."""
     code = f"import runpy, sys; sys.path.insert(1, {str(PROJECT)!r}); sys.argv[0] = {name!r};"
     code += f"runpy.run_module('experiments.{name}', run_name='__main__', alter_sys=True)"
-    return run(root, sys.executable, "-c", code, *arguments, check=check)
+    return run(root, "python", "-c", code, *arguments, check=check)
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +63,11 @@ def exported(used, run, made_once):
     return export
 
 
-def alone(folder: Path, tmp_path: Path, kind: str, texts: list[str]) -> np.ndarray:
-    """What an exported model says in a process that is isolated from everything but packages."""
+def alone(run, folder: Path, tmp_path: Path, kind: str, texts: list[str]) -> np.ndarray:
+    """What an exported model says in a process that has packages, but not this project."""
     copy = shutil.copytree(folder, tmp_path / "copy")
-    subprocess.run(
-        [sys.executable, "-I", "-c", BARE, kind],
-        cwd=copy, input=json.dumps(texts).encode(), check=True,
-    )  # fmt: skip
+    (copy / "texts.json").write_text(json.dumps(texts))
+    run(copy, "python", "-c", BARE, kind)
     return np.load(copy / "found.npy")
 
 
@@ -87,10 +83,10 @@ def alone(folder: Path, tmp_path: Path, kind: str, texts: list[str]) -> np.ndarr
     ],
 )
 def test_an_exported_model_gives_the_probabilities_of_the_pipeline(
-    used, exported, tmp_path, project, variant, kind
+    used, exported, run, tmp_path, project, variant, kind
 ):
     texts, each = scored(used(project), variant)
-    found = alone(exported(project, variant), tmp_path, kind, texts)
+    found = alone(run, exported(project, variant), tmp_path, kind, texts)
     np.testing.assert_allclose(found, each.mean(axis=0), rtol=0, atol=1e-6)
 
 
@@ -98,7 +94,7 @@ def test_one_repeat_is_exported_alone(used, run, tmp_path):
     root, out = used("flatten"), tmp_path / "model"
     tool(run, root, "export", "--variant", "tfidf", "--repeat", "1", "--out", str(out))
     texts, each = scored(root, "tfidf")
-    found = alone(out, tmp_path, "linear", texts)
+    found = alone(run, out, tmp_path, "linear", texts)
     np.testing.assert_allclose(found, each[1], rtol=0, atol=1e-6)
 
 
@@ -292,35 +288,31 @@ print(json.dumps(found.numpy().tolist()))
 
 
 @pytest.fixture(scope="module")
-def beside(exported, tmp_path_factory):
+def beside(exported, run, tmp_path_factory):
     """A folder that holds an exported model as `model`, and what it says of two texts."""
     root = tmp_path_factory.mktemp("beside")
-    found = alone(exported("flatten", "learned"), root, "texts", ["A great film.", "Dull."])
+    found = alone(run, exported("flatten", "learned"), root, "texts", ["A great film.", "Dull."])
     (root / "copy").rename(root / "model")
     return root, found
 
 
-def said(root: Path, code: str):
+def said(run, root: Path, code: str):
     """The last line that a program prints in a folder, read as JSON."""
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True,
-        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"},
-    )  # fmt: skip
-    return json.loads(done.stdout.splitlines()[-1])
+    return json.loads(run(root, "python", "-c", code).stdout.splitlines()[-1])
 
 
-def test_fastapi_serves_the_model_as_the_docs_say(beside):
+def test_fastapi_serves_the_model_as_the_docs_say(beside, run):
     pytest.importorskip("fastapi")
     root, expected = beside
-    status, found = said(root, program("FastAPI()") + SERVE)
+    status, found = said(run, root, program("FastAPI()") + SERVE)
     assert status == 200
     assert [[*row] for row in found] == [["neg", "pos"]] * 2
     np.testing.assert_allclose([[*row.values()] for row in found], expected, rtol=0, atol=1e-6)
 
 
-def test_the_saved_model_for_tensorflow_serving_takes_texts(beside):
+def test_the_saved_model_for_tensorflow_serving_takes_texts(beside, run):
     root, expected = beside
-    found = said(root, program(".export(") + SIGNATURE)
+    found = said(run, root, program(".export(") + SIGNATURE)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 

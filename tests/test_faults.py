@@ -96,6 +96,12 @@ pytestmark = pytest.mark.slow
 each_stage = pytest.mark.parametrize("stage", MODULES)
 
 
+@pytest.fixture(scope="session")
+def run(run_alone):
+    """Each program a process of its own, as a user has it."""
+    return run_alone
+
+
 @pytest.fixture(scope="module")
 def project(reproduced, tmp_path_factory) -> Path:
     """A project that has run, whose stages are disturbed one after the other."""

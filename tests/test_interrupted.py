@@ -17,6 +17,12 @@ REPEATS = 6
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(scope="session")
+def run(run_alone):
+    """Each program a process of its own, as a user has it."""
+    return run_alone
+
+
 @pytest.fixture(scope="module")
 def long(reproduced, tmp_path_factory) -> Path:
     """A project whose training takes a while, with the matrices and sequences it needs."""

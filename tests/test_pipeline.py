@@ -333,7 +333,7 @@ for path in map(Path, inputs.split(",")):
 )
 def test_an_input_that_is_missing_or_corrupt_is_named(copy, run, module, arguments, inputs):
     before = content(copy)
-    script = [sys.executable, "-c", WITH_EACH_INPUT_SPOILT]
+    script = ["python", "-c", WITH_EACH_INPUT_SPOILT]
     done = run(copy, *script, module, ",".join(inputs), *arguments)
     rows = [line.split("|") for line in done.stdout.splitlines() if line.count("|") == 2]
     assert len(rows) == 3 * len(inputs), done.stderr

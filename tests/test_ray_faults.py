@@ -18,6 +18,12 @@ pytest_plugins = ["tests.ray_cluster"]
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(scope="session")
+def run(run_alone):
+    """Each program a process of its own, as a user has it."""
+    return run_alone
+
+
 def test_a_node_that_is_killed_loses_no_point(machines, mine, start, run, expected):
     sweeping = start(mine)
     wait_for(lambda: machines.processes("stages.train", "second"))

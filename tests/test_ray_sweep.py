@@ -16,6 +16,12 @@ pytest_plugins = ["tests.ray_cluster"]
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(scope="session")
+def run(run_alone):
+    """Each program a process of its own, as a user has it."""
+    return run_alone
+
+
 def test_points_are_those_of_the_queue_and_what_they_share_runs_once_on_a_node(
     machines, mine, start, run, expected
 ):

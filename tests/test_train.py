@@ -101,13 +101,13 @@ def test_a_linear_schedule_falls_evenly_and_a_constant_one_does_not():
     assert list(learning_rates(0.4, "constant", 3)) == [0.4] * 3
 
 
-def test_a_training_starts_without_what_only_unused_parts_of_keras_import(project, run):
+def test_a_training_starts_without_what_only_unused_parts_of_keras_import(project, run_alone):
     command = "import sys, stages.train.__main__, stages.train.repeats; print(*sys.modules)"
-    imported = {*run(project, "python", "-c", command).stdout.split()}
+    imported = {*run_alone(project, "python", "-c", command).stdout.split()}
     assert "keras" in imported
     assert not {"matplotlib", "sklearn"} & imported
 
 
-def test_a_linear_variant_starts_without_tensorflow(project, run):
+def test_a_linear_variant_starts_without_tensorflow(project, run_alone):
     command = "import sys, stages.train.__main__, stages.train.linear; print(*sys.modules)"
-    assert "tensorflow" not in run(project, "python", "-c", command).stdout.split()
+    assert "tensorflow" not in run_alone(project, "python", "-c", command).stdout.split()

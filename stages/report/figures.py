@@ -138,11 +138,15 @@ def words(table: pd.DataFrame, classes: list[str], path: Path) -> None:
     figure.legend(handles, speakers, loc="outside lower center", ncols=min(len(speakers), 4))
     figure.suptitle("Vectors of the most telling words (repeat 0)")
     labels = names if are_drawable(names) else [str(i) for i in range(1, len(names) + 1)]
-    figure.draw_without_rendering()  # once: else each axis lays out the whole figure anew
+    figure.draw_without_rendering()  # texts are placed where the axes will be
     figure.set_layout_engine("none")
+    plt.setp(axes.flat, visible=False)  # each time texts are placed, all that is visible is drawn
     for column, phases in zip(axes.T, places.values(), strict=True):
         for axis, points in zip(column, phases, strict=True):
+            axis.set_visible(True)
             label(axis, points, labels, colors)
+            axis.set_visible(False)
+    plt.setp(axes.flat, visible=True)
     save(figure, path)
 
 
