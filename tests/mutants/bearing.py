@@ -104,8 +104,10 @@ class Reached:
 def rank(item: pytest.Item, target: str) -> tuple[int, float] | None:
     """Tell how far a test is from a file; None: it does not bear on it."""
     imports = distances(str(item.path.relative_to(ROOT))).get(target)
-    # conftest's `run` starts a process; the second says whether the test itself does.
-    runs = ("run" in item.fixturenames) + ("run" in signature(item.function).parameters)
+    # These fixtures start processes; the second says whether the test itself does.
+    starters = {"run", "run_alone"}
+    runs = bool(starters & {*item.fixturenames})
+    runs += bool(starters & {*signature(item.function).parameters})
     folder = target.partition("/")[0]
     if imports is None and not (runs and (folder == "stages" or folder in item.path.read_text())):
         return None
