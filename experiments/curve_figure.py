@@ -9,7 +9,7 @@ with the name of its file. A table does not have the single draws, so the pictur
 import argparse
 import textwrap
 from collections.abc import Iterator
-from itertools import cycle
+from itertools import cycle, repeat
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from stages.shared.errors import InputError, run
 PANELS_A_ROW = 4
 PANEL = "curve"  # the column with the names of recorded curves
 MARKERS = "osD^v"
+MOST_WITH_BANDS = 6  # variants, of which each has its band, its dots and its crossings
 APART = 3.5 / 72  # inches between the dots of two variants at one point
 
 
@@ -45,7 +46,10 @@ def draw(
     table: pd.DataFrame, draws: pd.DataFrame, swept: str, panels: list[str], metric: str,
     title: str, path: Path,
 ) -> None:  # fmt: skip
-    """Draw the mean of each variant with its band, and a dot for each of the draws there are."""
+    """Draw the mean of each variant with its band, and a dot for each of the draws there are.
+
+    Of more than MOST_WITH_BANDS variants the means alone: all else would cover them.
+    """
     parts = list(by_panel(table, panels))
     n_columns = min(len(parts), PANELS_A_ROW)
     n_rows = -(-len(parts) // n_columns)
@@ -71,11 +75,12 @@ def draw(
 
 
 def styles(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Give each variant a colour and a marker, the same in every panel."""
-    looks = zip(cycle(figures.COLORS), cycle(MARKERS), strict=False)
+    """Give each variant a colour, a marker and a kind of line, the same in every panel."""
+    lines = [*repeat("-", len(figures.COLORS)), *repeat("--", len(figures.COLORS))]
+    looks = zip(cycle(figures.COLORS), cycle(MARKERS), cycle(lines), strict=False)
     return {
-        variant: {"color": color, "marker": marker, "markersize": 5}
-        for variant, (color, marker) in zip(table["variant"].unique(), looks, strict=False)
+        variant: {"color": color, "marker": marker, "linestyle": line, "markersize": 5}
+        for variant, (color, marker, line) in zip(table["variant"].unique(), looks, strict=False)
     }
 
 
@@ -92,6 +97,8 @@ def draw_panel(
         look, number = looks[variant], [*looks].index(variant)
         x = [places[written(value)] for value in line[swept]]
         axis.plot(x, line[metric], **look)
+        if len(looks) > MOST_WITH_BANDS:
+            continue
         axis.fill_between(
             x, line[f"{metric}_low"], line[f"{metric}_high"], color=look["color"], alpha=0.15,
             linewidth=0,
@@ -123,18 +130,19 @@ def legend(
     table: pd.DataFrame, draws: pd.DataFrame, swept: str, parts: list[tuple[str, pd.DataFrame]]
 ) -> list:
     """Explain the variants, and what else is drawn."""
-    handles: list = [
-        plt.Line2D([], [], label=variant, **look) for variant, look in styles(table).items()
-    ]
+    looks = styles(table)
+    handles: list = [plt.Line2D([], [], label=variant, **look) for variant, look in looks.items()]
+    bare = len(looks) > MOST_WITH_BANDS
     lines = [line for _, part in parts for _, line in part.groupby("variant", sort=False)]
     grey: dict[str, Any] = {"color": "grey", "linewidth": 0}
-    if len(draws):
+    if len(draws) and not bare:
         handles.append(plt.Line2D([], [], marker=".", markersize=5, label="one draw", **grey))
-    handles.append(Patch(alpha=0.3, label="95 % band of the mean over draws", **grey))
+    if not bare:
+        handles.append(Patch(alpha=0.3, label="95 % band of the mean over draws", **grey))
     if table["majority"].notna().any():
         dotted: dict[str, Any] = {"color": "black", "linewidth": 0.9, "linestyle": ":"}
         handles.append(plt.Line2D([], [], label="always the most frequent label", **dotted))
-    if any(crossings(line, swept) for line in lines):
+    if not bare and any(crossings(line, swept) for line in lines):
         dashed: dict[str, Any] = {"color": "grey", "linewidth": 1, "linestyle": "--"}
         handles.append(plt.Line2D([], [], label="crosses learned", **dashed))
         handles.append(Patch(alpha=0.12, label="95 % interval of the crossing", **grey))

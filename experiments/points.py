@@ -218,11 +218,11 @@ def check_keys(point: list[str], keys: list[str]) -> None:
 
 
 def varying(points: list[list[str]]) -> list[str]:
-    """Name the parameters that differ between points."""
-    values = {}
+    """Name the parameters that differ between points; what comes last in a point holds."""
+    values: dict[str, set[str]] = {}
     for point in points:
-        for entry in point:
-            values.setdefault(key_of(entry), set()).add(entry)
+        for key, entry in {key_of(entry): entry for entry in point}.items():
+            values.setdefault(key, set()).add(entry)
     return [key for key, found in values.items() if len(found) > 1]
 
 

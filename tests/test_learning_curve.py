@@ -303,6 +303,22 @@ def test_the_legend_says_what_is_drawn_and_no_more(tmp_path):
     assert path.stat().st_size > 10_000
 
 
+def test_of_many_variants_the_means_alone_are_drawn_and_no_two_look_alike():
+    rows = [run("a", 100, gap=0.1, majority=0.55), run("b", 400, gap=-0.1, majority=0.55)]
+    two = lc.curve(pd.DataFrame(rows), SWEPT, PANELS, DATA)
+    others = (two[two["variant"] == "pretrained"].assign(variant=f"v{i}") for i in range(14))
+    table, draws = pd.concat([two, *others]), scored(("a", "learned", 0.58))
+    looks = curve_figure.styles(table)
+    assert len({(of["color"], of["linestyle"]) for of in looks.values()}) == len(looks) == 16
+    _, axis = plt.subplots()
+    curve_figure.draw_panel(axis, table, draws, SWEPT, "accuracy", looks)
+    assert not axis.collections
+    assert len(axis.lines) == 16 + 1  # the majority's
+    said = [of.get_label() for of in curve_figure.legend(table, draws, SWEPT, [("", table)])]
+    assert said == [*looks, "always the most frequent label"]
+    plt.close()
+
+
 def test_recorded_curves_are_drawn_side_by_side_under_their_names(tmp_path, monkeypatch):
     heads = [run(f"{n}{head}", n, head) for n in (100, 200) for head in ("flatten", "mean")]
     alone = [run("a", 100, gap=0.2), run("b", 200, gap=0.3)]

@@ -481,6 +481,12 @@ def test_an_ablation_runs_a_setting_without_each_of_its_lines(project, run):
     assert "failed" not in done.stdout
 
 
+def test_what_a_point_sets_twice_is_not_swept():
+    grid = [["++train.epochs=3", "++seed=1", f"++train.epochs={n}"] for n in (5, 5)]
+    assert points.varying(grid) == []
+    assert points.varying([*grid, ["++train.epochs=3"]]) == ["train.epochs"]
+
+
 def test_a_setting_is_read_as_dvc_takes_it(tmp_path):
     path = tmp_path / "setting.yaml"
     path.write_text("train: {epochs: 3, schedule: linear}\nseed: 1\n")
