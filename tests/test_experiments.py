@@ -254,7 +254,7 @@ def ran(run, made_once) -> SimpleNamespace:
                 "+variants.other={vectors: random, trainable: true}",
             )  # fmt: skip
             values = options("train.samples=20", "model.head=flatten")
-            setting = ["--setting", "lines.yaml", "--out", "out"]
+            setting = ["--setting", "lines.yaml", "--out", "of/lines"]
             said = {"whole": do(project, "ablation", *setting, *values)}
             values = options("download.texts.path=inputs/b.csv", "train.samples=100,20")
             setting = ["--setting", "lines.yaml", "-j", "2"]
@@ -264,7 +264,7 @@ def ran(run, made_once) -> SimpleNamespace:
             run(project, "git", "commit", "--quiet", "--allow-empty", "--message", "Go on")
             named = [name for name in points if name not in ("trunk", "other")]
             panels = ["--panel", "train.epochs, tokenize.maxlen", "--over", "train.samples"]
-            places = ["--setting", "my own", "--out", "out", "--metric", "roc_auc"]
+            places = ["--setting", "my own", "--out", "of/all", "--metric", "roc_auc"]
             said["named"] = do(project, "learning_curve", *panels, *places, "--", *named)
             return said | {"points": points}
 
@@ -588,7 +588,7 @@ def test_all_runs_give_a_curve_for_each_data_set_and_what_it_leaves_out_is_named
 def test_named_runs_of_an_earlier_commit_give_a_curve_of_them_alone_in_any_metric(ran):
     project, points = ran.root / "ablated", ran.points["ablated"]
     means = [point("b.csv", "mean", samples) for samples in (20, 100)]
-    folder, title = "out/b.csv-my-own-roc_auc", "train.epochs 2, tokenize.maxlen 100"
+    folder, title = "of/all/b.csv-my-own-roc_auc", "train.epochs 2, tokenize.maxlen 100"
     said = {title: dict.fromkeys(VARIANTS, NO_VERDICT)}
     pages = {folder: page("b.csv", "my own", {title: means}, SAMPLES, said, "roc_auc")}
     expected = curve([means], EPOCHS | MAXLEN | SAMPLES, "b.csv", "my own", "roc_auc")
@@ -737,7 +737,7 @@ def test_the_page_of_an_ablation_has_a_column_for_each_point_and_variant(ran):
 
 def test_an_ablation_of_given_lines_alone_has_the_whole_setting_in_its_table(ran):
     params = point(head="flatten", samples=20)
-    table = pd.read_csv(ran.root / "ablated/out/ablation.csv")
+    table = pd.read_csv(ran.root / "ablated/of/lines/ablation.csv")
     assert table["without"].tolist() == ["nothing"] * 3
     assert table["variant"].tolist() == VARIANTS
     assert table["accuracy"].tolist() == [round(mean(last_of(params, v)), 4) for v in VARIANTS]

@@ -115,6 +115,17 @@ def test_the_card_says_where_the_model_comes_from_and_how_good_it_is(used, expor
     assert f"| python | {sys.version.split()[0]} |" in text
 
 
+@pytest.mark.parametrize("n_labels", [20, 21])
+def test_the_card_has_a_row_for_each_of_twenty_labels(n_labels):
+    from experiments.model_card import counted
+
+    data = {"labels": [f"label {i}" for i in range(n_labels)]}
+    data |= {"train": range(100, 100 + n_labels), "test": range(n_labels)}
+    rows = counted(data).splitlines()[2:]
+    assert rows[19] == "| label 19 | 119 | 19 |"
+    assert rows[20:] == ["| … |  |  |"] * (n_labels > 20)
+
+
 def test_what_the_folder_holds_is_of_the_run(used, exported):
     root, folder = used("mean"), exported("mean", "tfidf")
     words = pq.read_table(root / artifacts.VOCABULARY)["word"].to_pylist()[:499]
