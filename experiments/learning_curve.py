@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from experiments.curve_figure import by_panel, draw
+from experiments.curve_figure import MOST_WITH_BANDS, by_panel, draw
 from experiments.runs import (
     METRICS,
     REPEATS,
@@ -151,20 +151,41 @@ def report(
         for variant in variants:
             said = sentence(variant, part[part["variant"] == variant], swept)
             lines.append(f"- Over {swept}, {said}")
-        header, cells = [swept, REFERENCE], []
-        for variant in variants:
-            header += [variant, "gap"]
-        for size, rows in part.groupby(swept, sort=False, dropna=False):
-            rows = rows.set_index("variant")
-            row = [plain(written(size)), f"{rows.loc[REFERENCE, metric]:.3f}"]
-            for v in variants:
-                row += [f"{rows.loc[v, metric]:.3f}", gap_of(rows.loc[v], "**")]
-            cells.append(row)
-        lines += ["", lines_of(header, cells, left=0), ""]
+        lines += ["", laid_out(part, swept, metric), ""]
         lines += [plain(why), ""] if (why := reasons(part, swept)) else []
     for note in notes(table, metric, overlapping):
         lines += [note, ""]
     return "\n".join(lines)
+
+
+def laid_out(part: pd.DataFrame, swept: str, metric: str) -> str:
+    """Tabulate the scores and gaps of a panel, a row for each size; of many variants, for each."""
+    names = part["variant"].unique()
+    sizes = {
+        plain(written(size)): rows.set_index("variant")
+        for size, rows in part.groupby(swept, sort=False, dropna=False)
+    }
+    if len(names) > MOST_WITH_BANDS:
+        cells = [
+            [f"`{v}`", *(scored(rows.loc[v], metric) for rows in sizes.values())] for v in names
+        ]
+        return lines_of([f"by {swept}", *sizes], cells)
+    others = [name for name in names if name != REFERENCE]
+    header, cells = [swept, REFERENCE], []
+    for name in others:
+        header += [name, "gap"]
+    for size, rows in sizes.items():
+        row = [size, f"{rows.loc[REFERENCE, metric]:.3f}"]
+        for name in others:
+            row += [f"{rows.loc[name, metric]:.3f}", gap_of(rows.loc[name], "**")]
+        cells.append(row)
+    return lines_of(header, cells, left=0)
+
+
+def scored(row: pd.Series, metric: str) -> str:
+    """Write the score of a variant and its gap to the reference."""
+    gap = "" if row.name == REFERENCE else f", {gap_of(row, '**')}"
+    return f"{row[metric]:.3f}{gap}"
 
 
 def notes(table: pd.DataFrame, metric: str, overlapping: str) -> list[str]:
@@ -173,7 +194,7 @@ def notes(table: pd.DataFrame, metric: str, overlapping: str) -> list[str]:
     if table["gap_low"].notna().any():
         found.append(
             "Each gap has its own 95 % interval. Bold gaps are significant at 5 % after Holm's"
-            " correction over all gaps of their column."
+            " correction over all gaps of a variant."
         )
     shares = [f"{score:.3f}" for score in table["majority"].dropna().unique()]
     if shares:

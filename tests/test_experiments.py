@@ -438,7 +438,7 @@ def page(
         share = "0.500" if metric == "roc_auc" else "0.520" if data == "b.csv" else "0.525"
         lines += [
             "Each gap has its own 95 % interval. Bold gaps are significant at 5 % after Holm's"
-            " correction over all gaps of their column.",
+            " correction over all gaps of a variant.",
             "",
             f"Always the most frequent label: {TITLES[metric]} {share}.",
             "",

@@ -254,6 +254,22 @@ def test_the_report_shows_every_panel_and_names_the_data(tmp_path):
     assert "| 400 | 0.600 | 0.500 | **-0.100** (-0.150 to -0.050) |" in text
 
 
+def test_of_many_variants_the_page_has_a_row_for_each():
+    rows = [run("a", 100, gap=0.1), run("b", 400, gap=-0.1)]
+    two = lc.curve(pd.DataFrame(rows), SWEPT, PANELS, DATA)
+    names = [f"v{i}" for i in range(5)]
+    others = (two[two["variant"] == "pretrained"].assign(variant=name) for name in names)
+    text = lc.report(pd.concat([two, *others]), SWEPT, [], "title", "accuracy", "")
+    better, worse = "0.700, **+0.100** (+0.050 to +0.150)", "0.500, **-0.100** (-0.150 to -0.050)"
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert table == [
+        "| by train.samples | 100 | 400 |",
+        "| --- | --: | --: |",
+        "| `learned` | 0.600 | 0.600 |",
+        *(f"| `{name}` | {better} | {worse} |" for name in ["pretrained", *names]),
+    ]
+
+
 def scored(*rows):
     return pd.DataFrame(rows, columns=["experiment", "variant", "draw"])
 

@@ -241,7 +241,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         snapshot, reached = Path(folder) / "project", Path(folder) / "reached"
         take_snapshot(snapshot)
-        status, said = run_tests(snapshot, f"--reached={reached}", "-n", str(AT_ONCE))
+        spread = ["-n", str(AT_ONCE), "--dist", "worksteal"]
+        status, said = run_tests(snapshot, f"--reached={reached}", *spread)
         if status:
             sys.exit(f"error: the tests fail without any change: {said[-2000:]}")
         scores = [run(snapshot, mutants, Reached(reached)) for mutants in groups]
