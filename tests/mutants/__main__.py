@@ -1,6 +1,6 @@
 """Change one thing in the code, see whether a test notices, and do so many times: make mutants.
 
-    python -m tests.mutants [--seed N] [--count N] [--only FILE] [--aimed]
+    python -m tests.mutants [--seed N] [--count N] [--only FILE] [--aimed] [--reached FOLDER]
 
 In:  the working tree; mutants.yaml: mutants aimed at what a test must notice, and drawn ones that
      change nothing that a test could notice, each with its argument.
@@ -181,17 +181,21 @@ def run_tests(root: Path, *options: str) -> tuple[int, str]:
 def judge(snapshot: Path, mutant: Mutant, reached: Reached) -> tuple[str, str]:
     """Test a mutant: what became of it, and the test that noticed it.
 
-    The quickest tests that reach it come first, then all that bear on it.
+    The quickest tests that reach it come first, then the others that do and those that start
+    processes, then all that bear on it.
     """
-    near = reached.quickest(mutant.path, lines_of(mutant), NEAR)
+    reaching = reached.reaching(mutant.path, lines_of(mutant))
+    near = reached.quickest(reaching, NEAR)
     with tempfile.TemporaryDirectory(prefix="mutant-", ignore_cleanup_errors=True) as folder:
-        root, these = Path(folder) / "project", Path(folder) / "these.json"
+        root, these, kept = (Path(folder) / name for name in ("project", "these", "kept"))
         shutil.copytree(snapshot, root)
         (root / mutant.path).write_bytes(mutant.source())
         these.write_text(json.dumps(near))
+        kept.write_text(json.dumps(reaching))
         files = sorted({name.partition("::")[0] for name in near})
         parts = [[f"--these={these}", *files]] if near else []
-        for part in [*parts, [f"--bearing-on={mutant.path}"]]:
+        all_bearing = [f"--bearing-on={mutant.path}"]
+        for part in [*parts, [*all_bearing, f"--or={kept}"], all_bearing]:
             status, said = run_tests(root, *part)
             if status not in (0, pytest.ExitCode.NO_TESTS_COLLECTED):
                 break
@@ -234,17 +238,21 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=150, help="how many to draw")
     parser.add_argument("--only", metavar="FILE", help="leave all other files as they are")
     parser.add_argument("--aimed", action="store_true", help="draw none")
+    parser.add_argument(
+        "--reached", type=Path, help="keep which tests reach which lines, or take it from there"
+    )
     options = parser.parse_args()
     groups = [[m for m in aimed() if options.only in (None, m.path)]]
     if not options.aimed:
         groups.append(drawn(options.seed, options.count, options.only))
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        snapshot, reached = Path(folder) / "project", Path(folder) / "reached"
+        snapshot, reached = Path(folder) / "project", options.reached or Path(folder) / "reached"
         take_snapshot(snapshot)
-        spread = ["-n", str(AT_ONCE), "--dist", "worksteal"]
-        status, said = run_tests(snapshot, f"--reached={reached}", *spread)
-        if status:
-            sys.exit(f"error: the tests fail without any change: {said[-2000:]}")
+        if not reached.exists():
+            spread = ["-n", str(AT_ONCE), "--dist", "worksteal"]
+            status, said = run_tests(snapshot, f"--reached={reached.absolute()}", *spread)
+            if status:
+                sys.exit(f"error: the tests fail without any change: {said[-2000:]}")
         scores = [run(snapshot, mutants, Reached(reached)) for mutants in groups]
     sys.exit(any(score < least for score, least in zip(scores, LEAST, strict=False)))
 

@@ -5,7 +5,8 @@ stages it does too if it runs processes, and on another folder if it names that.
 comes first, then what looks at what a fixture has run, for several tests at once.
 
 Nearer than all are the tests that have reached the changed line, the quickest first: a run with
---reached writes down which do.
+--reached writes down which do. It sees one process, and lays what a fixture does to the first test
+that asks for it.
 """
 
 import ast
@@ -27,6 +28,9 @@ FOLDERS = ("stages", "experiments")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--bearing-on", metavar="FILE", help="run the tests that bear on it alone")
+    parser.addoption(
+        "--or", metavar="FILE", type=Path, help="of those, that start processes or these"
+    )
     parser.addoption("--these", metavar="FILE", type=Path, help="run those of its list, in order")
     parser.addoption("--reached", metavar="FOLDER", type=Path, help="write what each reaches")
 
@@ -45,6 +49,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         )
     elif target := config.getoption("--bearing-on"):
         ranks = {item: rank(item, target) for item in items}
+        if path := config.getoption("--or"):
+            kept = {*json.loads(path.read_text())}
+            ranks = {item: r for item, r in ranks.items() if r and (r[0] or item.nodeid in kept)}
         items[:] = sorted(filter(ranks.get, items), key=ranks.get)
 
 
@@ -89,11 +96,15 @@ class Reached:
                 for line, tests in lines.items():
                     self.tests[file, int(line)] += tests
 
-    def quickest(self, path: str, lines: Iterable[int], most: float) -> list[str]:
-        """List the tests that reach one of some lines, the quickest first, of `most` seconds."""
+    def reaching(self, path: str, lines: Iterable[int]) -> list[str]:
+        """List the tests that reach one of some lines, the quickest first."""
         found = {test for line in lines for test in self.tests[path, line]}
+        return sorted(found, key=self.seconds.__getitem__)
+
+    def quickest(self, tests: list[str], most: float) -> list[str]:
+        """List the first of some tests, of `most` seconds together."""
         chosen, left = [], most
-        for test in sorted(found, key=self.seconds.__getitem__):
+        for test in tests:
             left -= self.seconds[test]
             if left < 0:
                 break
