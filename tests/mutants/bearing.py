@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         ranks = {item: rank(item, target) for item in items}
         if path := config.getoption("--or"):
             kept = {*json.loads(path.read_text())}
-            ranks = {item: r for item, r in ranks.items() if r and (r[0] or item.nodeid in kept)}
+            ranks = {item: r for item, r in ranks.items() if r and (r[1] or item.nodeid in kept)}
         items[:] = sorted(filter(ranks.get, items), key=ranks.get)
 
 
@@ -112,17 +112,18 @@ class Reached:
         return chosen
 
 
-def rank(item: pytest.Item, target: str) -> tuple[int, float] | None:
+def rank(item: pytest.Item, target: str) -> tuple[bool, int, int] | None:
     """Tell how far a test is from a file; None: it does not bear on it."""
     imports = distances(str(item.path.relative_to(ROOT))).get(target)
     # These fixtures start processes; the second says whether the test itself does.
     starters = {"run", "run_alone"}
     runs = bool(starters & {*item.fixturenames})
     runs += bool(starters & {*signature(item.function).parameters})
-    folder = target.partition("/")[0]
-    if imports is None and not (runs and (folder == "stages" or folder in item.path.read_text())):
+    folder, is_of_tools = target.partition("/")[0], "experiments" in item.path.read_text()
+    if imports is None and not (runs and (folder == "stages" or is_of_tools)):
         return None
-    return runs, imports or float("inf")
+    # What imports nothing of the code looks at what it has made.
+    return folder == "stages" and is_of_tools, runs, imports or 0
 
 
 @cache
