@@ -5,7 +5,7 @@
 # make answer STRONG=1: the same of the strongest settings that are known.
 # make sweep: the learning curve over the standard grid.  make strong: the strong setting.
 # make projector: the vectors in TensorBoard, after make repro.
-# make mutants: which of many small faults in the code make test notices (an hour on two cores).
+# make mutants: which of many small faults in the code make test notices (two slow cores: 2 h).
 # make audit: known vulnerabilities of the locked requirements; it asks PyPI, and fails if it can't.
 # Each sets up .venv first.
 
