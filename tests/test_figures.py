@@ -140,6 +140,12 @@ def test_words_stand_at_their_places_in_the_colour_of_their_label(drawn):
         assert colors == [TRAIN] * 3 + [VALIDATION] * 3
         shown = {text.get_text(): text.get_color() for text in axis.texts}
         assert shown == dict(zip(NAMES, colors, strict=True))
+        assert axis.get_visible()
+        points = dict(zip(NAMES, axis.transData.transform(expected), strict=True))
+        for text in axis.texts:  # beside its own point, and not where it was in the other phase
+            box = text.get_window_extent()
+            away = np.clip(points[text.get_text()], box.min, box.max) - points[text.get_text()]
+            assert np.linalg.norm(away) < 40  # pixels
     [legend] = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["speaks for spam", "speaks for ham"]
     assert [handle.get_color() for handle in legend.legend_handles] == [TRAIN, VALIDATION]
