@@ -27,12 +27,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-from scipy.stats import binomtest
 
 from experiments import points
 from experiments.curve_figure import draw
 from experiments.dvc_queue import key_of, number_of, run_queue
-from experiments.learning_curve import curve, gap_of, notes
+from experiments.learning_curve import curve, doubts_of, gap_of, notes
 from experiments.runs import (
     about,
     collect,
@@ -52,7 +51,7 @@ from stages.report.markdown import lines_of, plain, share
 from stages.report.page import difference, start
 from stages.shared import artifacts
 from stages.shared.errors import InputError, run
-from stages.shared.evidence import CONFIDENCE, REFERENCE
+from stages.shared.evidence import REFERENCE
 from stages.shared.schema import Params
 
 # What differs from params.yaml, unless -S says otherwise.
@@ -104,7 +103,7 @@ def strong(settings: Params) -> list[str]:
     found.append(f"++tokenize.num_bigrams={n_pairs}")
     for name in dict.fromkeys(variant.vectors for variant in settings.variants.values()):
         of = settings.embed[name]
-        kind = "texts" if of.texts == "tf-idf" else "vectors" if of.vectors else None
+        kind = "texts" if of.texts == "tf-idf" else "vectors" if of.lookup else None
         if kind and not (of.fitted or of.shuffled):
             found += [f"++embed.{name}.{key}={value}" for key, value in STRONGEST[kind].items()]
     return found
@@ -172,22 +171,18 @@ def recommended(evaluation: dict, linear: list[str], doubts: dict[str, list[str]
 
 
 def recommend_all(
-    table: pd.DataFrame, evaluations: list[dict], linear: list[str]
+    table: pd.DataFrame, evaluations: list[dict], of_reference: list[list[str]], linear: list[str]
 ) -> dict[str, Advice]:
-    """Say what to take at each size, smallest first; evaluations are those of the sizes.
+    """Say what to take at each size, smallest first.
 
-    What is doubtful of every variant but the reference, is so of the reference too.
+    evaluations and `of_reference`, the doubts about the reference itself, are those of the sizes.
     """
-    chosen = {}
-    for (size, of_size), evaluation in zip(table.groupby(SIZE), evaluations, strict=True):
-        of_size = of_size.set_index("variant")
-        doubts = {
-            name: doubt.split("; ") if doubt else [] for name, doubt in of_size["doubt"].items()
-        }
-        others = [of for name, of in doubts.items() if name != REFERENCE]
-        doubts[REFERENCE] = [doubt for doubt in others[0] if all(doubt in of for of in others)]
-        best = of_size.loc[evaluation["best"]["variant"]]
-        if not best["accuracy_low"] > best["majority"]:
+    chosen, of_sizes = {}, zip(table.groupby(SIZE), evaluations, of_reference, strict=True)
+    for (size, of_size), evaluation, own in of_sizes:
+        found = of_size.set_index("variant")["doubt"].items()
+        doubts = {name: doubt.split("; ") if doubt else [] for name, doubt in found}
+        doubts[REFERENCE] = own
+        if not (evaluation["best"]["over_majority_low"] or 0) > 0:
             no_better = "nothing is significantly better than always saying the same label"
             doubts = {name: [*of, no_better] for name, of in doubts.items()}
         chosen[written(size)] = recommended(evaluation, linear, doubts)
@@ -215,12 +210,6 @@ def scores_of(rows: pd.DataFrame, variant: str) -> str:
     row = rows.loc[variant]
     ends = f" ({row['accuracy_low']:.3f} to {row['accuracy_high']:.3f})"
     return f"{row['accuracy']:.3f}" + (ends if pd.notna(row["accuracy_low"]) else "")
-
-
-def over_texts(accuracy: float, n_texts: int) -> str:
-    """Write the 95 % interval (Wilson's) that a test split of so many texts leaves an accuracy."""
-    found = binomtest(round(accuracy * n_texts), n_texts).proportion_ci(CONFIDENCE, "wilson")
-    return f"{found.low:.3f} to {found.high:.3f}"
 
 
 def f1_of(evaluation: dict, variants: list[str]) -> list[str]:
@@ -269,7 +258,7 @@ def page(
     """
     variants = table["variant"].unique().tolist()
     others = [name for name in variants if name != REFERENCE]
-    blocks = [f"# {TITLE}", *paragraph(table, data, chosen, linear, setting)]
+    blocks = [f"# {TITLE}", *paragraph(table, evaluations, data, chosen, linear, setting)]
     blocks.append("![Test accuracy by number of labels](learning_curve.png)")
     leads, rows, gaps = [], [], []
     for (size, of_size), evaluation in zip(table.groupby(SIZE), evaluations, strict=True):
@@ -324,8 +313,8 @@ def page(
 
 
 def paragraph(
-    table: pd.DataFrame, data: dict, chosen: dict[str, Advice], linear: list[str],
-    setting: str = "",
+    table: pd.DataFrame, evaluations: list[dict], data: dict, chosen: dict[str, Advice],
+    linear: list[str], setting: str = "",
 ) -> list[str]:  # fmt: skip
     """Write the answer: what was measured, what to take, who beats `learned`, how good it is."""
     n_train, n_test = sum(data["train"]), sum(data["test"])
@@ -344,17 +333,18 @@ def paragraph(
     if any(of.names for of in chosen.values()) and (why := reasons(table, SIZE)):
         said.append(plain(why))
     last = table[table[SIZE] == table[SIZE].max()].set_index("variant")
-    best = last["accuracy"].idxmax()
+    of_best = evaluations[-1]["best"]
+    best, ends = of_best["variant"], (of_best[f"over_texts_{end}"] for end in ("low", "high"))
     accuracy, low, high = last.loc[best, ["accuracy", "accuracy_low", "accuracy_high"]]
     over = [f"{low:.3f} to {high:.3f} over draws"] if pd.notna(low) else []
-    over.append(f"{over_texts(accuracy, n_test)} over test texts")
+    over.append("{:.3f} to {:.3f} over test texts".format(*ends))
     always = f"always saying {labels[data['train'].index(max(data['train']))]}"
     known = (
         f"With {written(last[SIZE].iloc[0])} labels the most accurate, `{best}`, has an accuracy of"
         f" {accuracy:.3f} ({', '.join(over)}); {always} has {last['majority'].iloc[0]:.3f}."
     )
-    if any({*of.names} & {*linear} for of in chosen.values()):
-        known += f" `{linear[0]}` {LINEAR}."
+    if taken := [name for of in chosen.values() for name in of.names if name in linear]:
+        known += f" `{taken[0]}` {LINEAR}."
     blocks = [" ".join([first, *said, known]), *([setting] if setting else [])]
     if last["majority"].iloc[0] >= UNEVEN:
         blocks.append(
@@ -429,7 +419,8 @@ def main() -> None:
     kinds = {name: settings.embed[of.vectors].texts for name, of in settings.variants.items()}
     linear = [name for name, kind in kinds.items() if kind not in (None, "encoder")]
     evaluations = [json.loads(file_of(row, artifacts.EVALUATION)) for _, row in group.iterrows()]
-    chosen = recommend_all(table, evaluations, linear)
+    of_reference = [doubts_of(row, REFERENCE, data) for _, row in group.iterrows()]
+    chosen = recommend_all(table, evaluations, of_reference, linear)
     tried = chosen_by(group, [*settings.variants])
     minutes = (time.monotonic() - begin) / 60
     cost = (
@@ -449,7 +440,7 @@ def main() -> None:
     text = page(table, evaluations, data, chosen, linear, tried, cost, setting)
     (folder / "answer.md").write_text(text, encoding="utf-8")
     (folder / "answer.html").write_text(html(TITLE, text, folder), encoding="utf-8")
-    print(terminal(paragraph(table, data, chosen, linear, setting)))
+    print(terminal(paragraph(table, evaluations, data, chosen, linear, setting)))
     print(f"\nThe page: {folder}/answer.html", flush=True)
     sys.exit(len(names) < len(grid))
 

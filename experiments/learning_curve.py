@@ -69,12 +69,14 @@ def doubts_of(run: pd.Series, variant: str, data: dict) -> list[str]:
     counted: dict[str, Any] = (
         data if data["labels"] else {"labels": ["0", "1"], "test": [LEAST_TEXTS] * 2}
     )
-    return doubts(
+    found = doubts(
         variant, file,
         {name: {"largest_share": 0 if pd.isna(s) else s} for name, s in shares.items()},
         {} if pd.isna(share) else {file: {"share_of_tokens": share}},
         counted | {"labels": [shown(label).replace(";", ",") for label in counted["labels"]]},
     )  # fmt: skip
+    alone = ["one repeat gives no interval"] if int(run["train.repeats"]) == 1 else []
+    return [*found, *alone]
 
 
 def of_one_label(run: pd.Series, metric: str, data: dict) -> float | None:
@@ -132,10 +134,9 @@ def gap_to_reference(run: pd.Series, variant: str, metric: str, data: dict) -> d
     if pd.isna(gap):
         gap = run[f"{variant}.{metric}"] - run[f"{REFERENCE}.{metric}"]
     found, p = doubts_of(run, variant, data), None
-    if n_repeats == 1 or pd.isna(low):
-        alone = "one repeat gives no interval"
-        found.append(alone if n_repeats == 1 else f"there is no interval for {metric}")
-    else:
+    if n_repeats > 1 and pd.isna(low):
+        found.append(f"there is no interval for {metric}")
+    elif n_repeats > 1:
         p = p_value(gap, low, high, n_repeats)
     return dict(zip(columns, (gap, low, high, p, "; ".join(found)), strict=True))
 

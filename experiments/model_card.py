@@ -4,11 +4,10 @@ After Mitchell et al., "Model cards for model reporting", FAT* 2019, 220-229.
 """
 
 import numpy as np
-from scipy.special import ndtri
 
 from stages.evaluate import scores
+from stages.evaluate.uncertainty import interval_over_texts
 from stages.report.markdown import lines_of, plain, shown
-from stages.shared.evidence import CONFIDENCE
 from stages.shared.predictions import Judged
 from stages.shared.schema import Params, Section
 from stages.shared.text import count_of
@@ -27,18 +26,14 @@ def measured(
 ) -> dict[str, tuple[float, float, float]]:
     """Measure a model on the test split: of each metric its value and its 95 % interval.
 
-    labels (n_texts,) int; `judged` has one repeat. The interval speaks of other test texts, by the
-    spread of what each adds; texts of one group, (n_texts,) int, count together.
+    labels (n_texts,) int; `judged` has one repeat. The interval speaks of other test texts; texts
+    of one group, (n_texts,) int, count together.
     """
     found = {}
     for metric in NAMES:
         added = scores.values(metric, labels, judged)[0]
-        away = added - added.mean()
-        of_groups = away if groups is None else np.bincount(groups, weights=away)
-        z = ndtri((1 + CONFIDENCE) / 2)
-        half = z * float(np.sqrt((of_groups**2).sum())) / len(labels)
-        value = float(added.mean())
-        found[metric] = value, max(value - half, 0.0), min(value + half, 1.0)
+        ends = interval_over_texts(added, groups, scores.weights_of(metric, labels))
+        found[metric] = float(added.mean()), *ends
     return found
 
 
@@ -111,6 +106,9 @@ def card(
     spread = evaluation[variant]["accuracy_std"]
     of_one = f"A single repeat has an accuracy of {evaluation[variant]['accuracy']:.3f} on average"
     of_one += f" (standard deviation {spread:.3f})." if spread is not None else "."
+    if variant == evaluation["best"]["variant"] and evaluation["best"]["second"]:
+        n = len(settings.variants)
+        of_one += f" It is the most accurate of {n} on these texts, so all this is rather too good."
     blocks = [
         f"# `{variant}`, trained on {name}",
         f"Labels a text: {named}. It is {models}, trained on {train.samples:,} labelled"

@@ -112,6 +112,17 @@ def test_the_strong_setting_changes_nothing_that_is_given(monkeypatch):
     assert own.embed["mixed"] == shuffled
 
 
+def test_the_strong_setting_leaves_an_encoder_alone(monkeypatch):
+    monkeypatch.chdir(PROJECT)
+    own = chosen_settings(
+        "download.vectors.minilm={source: encoder, path: any.zip, sha256: null, dim: null,"
+        " vocabulary_limit: null}",
+        "embed.encoded.texts=encoder", "embed.encoded.vectors=minilm",
+        "variants.encoded={vectors: encoded, trainable: false}",
+    )  # fmt: skip
+    assert own.embed["encoded"] == Start(texts="encoder", vectors="minilm")
+
+
 def test_few_texts_are_read_by_few_pairs(monkeypatch, tmp_path):
     monkeypatch.chdir(PROJECT)
     texts_of(160, 0.5).to_csv(tmp_path / "mine.csv", index=False)
@@ -232,7 +243,8 @@ def measured() -> tuple[pd.DataFrame, list[dict]]:
     ]  # fmt: skip
     best = [
         {"variant": first, "second": second, "undecided": undecided, "accuracy": size / 1e4,
-         "accuracy_low": size / 1e4 - 0.001, "accuracy_high": size / 1e4 + 0.002}
+         "accuracy_low": size / 1e4 - 0.001, "accuracy_high": size / 1e4 + 0.002,
+         "over_majority_low": 0.01, "over_texts_low": 0.61, "over_texts_high": 0.79}
         for size, (first, second, undecided) in BEST.items()
     ]  # fmt: skip
     return pd.DataFrame(rows), [{"best": of} for of in best]
@@ -240,21 +252,25 @@ def measured() -> tuple[pd.DataFrame, list[dict]]:
 
 def test_each_size_is_advised_on_by_its_own_numbers_and_doubts(measured):
     table, evaluations = measured
-    assert answer.recommend_all(table, evaluations, ["tfidf"]) == {
+    none = [[], [], ["few texts"]]
+    assert answer.recommend_all(table, evaluations, none, ["tfidf"]) == {
         "50": (("tfidf",), SURE), "200": (("tfidf",), SIMPLE), "500": ((), "few texts"),
     }  # fmt: skip
-    low = table.assign(majority=0.66)
-    found = answer.recommend_all(low, evaluations, ["tfidf"])
     no_better = "nothing is significantly better than always saying the same label"
-    assert [*found.values()] == [((), no_better), (("tfidf",), SIMPLE), ((), "few texts")]
+    for low in (-0.01, 0.0, None):
+        evaluations[0]["best"]["over_majority_low"] = low
+        found = answer.recommend_all(table, evaluations, none, ["tfidf"])
+        assert [*found.values()] == [((), no_better), (("tfidf",), SIMPLE), ((), "few texts")]
 
 
 def test_a_variant_with_a_doubt_is_not_taken_and_the_others_are(measured):
     table, evaluations = measured
 
-    def taken(*doubt: str, linear: tuple[str, ...] = ("tfidf",)) -> list[tuple]:
+    def taken(*doubt: str, linear: tuple[str, ...] = ("tfidf",), own: str = "") -> list[tuple]:
         doubtful = table.assign(doubt=[*doubt] * 3)
-        return [*answer.recommend_all(doubtful, evaluations, [*linear]).values()]
+        of_reference = [[own] if own else []] * 3
+        found = answer.recommend_all(doubtful, evaluations, of_reference, [*linear])
+        return [*found.values()]
 
     one = "few vectors; one label"
     assert taken(one, "", "") == [(("tfidf",), SURE), (("tfidf",), SIMPLE), (("learned",), SURE)]
@@ -266,8 +282,12 @@ def test_a_variant_with_a_doubt_is_not_taken_and_the_others_are(measured):
     assert taken("", "", one, linear=()) == of_tfidf
     apart = taken("", "", "", linear=())[1]
     assert apart == (("zebra", "tfidf"), "which can't be told apart")
-    # What every other variant is doubted for, is said of learned too, once and alone.
-    assert taken("few texts; few vectors", "", "few texts") == [((), "few texts")] * 3
+    # What all are doubted for is said once and alone.
+    assert (
+        taken("few texts; few vectors", "", "few texts", own="few texts") == [((), "few texts")] * 3
+    )
+    # Vectors that all others start from are no doubt about learned.
+    assert taken("few vectors", "", "few vectors")[2] == (("learned",), SURE)
 
 
 def tables_of(page: str) -> dict[str, list[list[str]]]:
@@ -286,7 +306,7 @@ MANY = DATA | {"labels": [*"abcdefghi"], "train": [200] * 9, "test": [50] * 9}
 
 def test_every_number_of_the_page_stands_under_its_size_and_variant(measured):
     table, evaluations = measured
-    chosen = answer.recommend_all(table, evaluations, ["tfidf"])
+    chosen = answer.recommend_all(table, evaluations, [[], [], ["few texts"]], ["tfidf"])
     tried = pd.DataFrame(
         {"size": [50, 200], "variant": ["tfidf", "zebra"], "chosen": ["C 3", "0.1"]}
     )
@@ -315,12 +335,9 @@ def test_every_number_of_the_page_stands_under_its_size_and_variant(measured):
         "On mine.csv, 1,200 texts to train on and 300 to test on, labels bad and good: At 50 take"
         f" `tfidf`, {SURE}; at 200 take `tfidf`, {SIMPLE}; at 500 nothing can be recommended"
     )
-    p, n, z = 0.75, 300, 1.959964  # Wilson's interval of a share
-    middle, half = p + z**2 / (2 * n), z * (p * (1 - p) / n + z**2 / (4 * n**2)) ** 0.5
-    low, high = ((middle + side * half) / (1 + z**2 / n) for side in (-1, 1))
     assert (
         "With 500 labels the most accurate, `learned`, has an accuracy of 0.750 (0.740 to 0.765"
-        f" over draws, {low:.3f} to {high:.3f} over test texts); always saying bad has 0.600"
+        " over draws, 0.610 to 0.790 over test texts); always saying bad has 0.600. `tfidf` needs"
     ) in said
     open_at = "is not significantly different from `learned` at"
     assert (

@@ -1,7 +1,9 @@
 """How a stage ends: one line for what a user can mend, all there is for what nobody foresaw."""
 
 import errno
+import io
 import re
+import sys
 
 import pytest
 
@@ -32,6 +34,13 @@ def test_what_a_user_can_mend_is_one_line(error, said):
         run_main(raising(error))
     assert said in end.value.code
     assert "\n" not in end.value.code
+
+
+def test_a_character_that_the_locale_lacks_is_told_apart_from_others(monkeypatch):
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding="latin-1"))
+    run_main(lambda: print("−1.1 ü", flush=True))  # noqa: RUF001
+    assert out.getvalue() == b"\\u22121.1 \xfc\n"
 
 
 @pytest.mark.parametrize(

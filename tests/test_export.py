@@ -14,6 +14,7 @@ import pytest
 import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from stages.shared import artifacts
 from stages.tokenize.words import KERAS, keras, pad_texts
@@ -105,8 +106,8 @@ def test_the_card_says_where_the_model_comes_from_and_how_good_it_is(used, expor
     table = pq.read_table(root / artifacts.TEXTS)
     labels = table["label"].filter(pc.equal(table["split"], "test")).to_numpy()
     right = (each.mean(axis=0).argmax(axis=1) == labels).mean()
-    half = 1.959964 * np.sqrt(right * (1 - right) / len(texts))  # Wald's interval of a share
-    row = f"| accuracy | {right:.3f} | {right - half:.3f} to {right + half:.3f} |"
+    ends = binomtest(round(right * len(texts)), len(texts)).proportion_ci(0.95, "wilson")
+    row = f"| accuracy | {right:.3f} | {ends.low:.3f} to {ends.high:.3f} |"
     assert row in text
     assert text.startswith("# `learned`, trained on aclImdb\n")
     assert "| neg | 100 | 30 |" in text
@@ -124,6 +125,13 @@ def test_the_card_has_a_row_for_each_of_twenty_labels(n_labels):
     rows = counted(data).splitlines()[2:]
     assert rows[19] == "| label 19 | 119 | 19 |"
     assert rows[20:] == ["| … |  |  |"] * (n_labels > 20)
+
+
+@pytest.mark.parametrize("variant", ["learned", "tfidf"])
+def test_the_card_of_the_best_says_that_it_was_chosen_by_its_scores(used, exported, variant):
+    text = (exported("mean", variant) / "README.md").read_text("utf-8")
+    best = json.loads((used("mean") / artifacts.EVALUATION).read_text())["best"]["variant"]
+    assert ("on these texts, so all this is rather too good." in text) == (variant == best)
 
 
 def test_what_the_folder_holds_is_of_the_run(used, exported):

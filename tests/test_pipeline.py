@@ -61,6 +61,8 @@ def test_the_metrics_have_the_agreed_keys(reproduced):
             assert gap[f"{metric}_low"] < gap[metric] < gap[f"{metric}_high"]
     assert list(evaluation["best"]) == [
         "variant", "second", "accuracy", "accuracy_low", "accuracy_high", "undecided",
+        "over_majority", "over_majority_low", "over_majority_high",
+        "over_texts_low", "over_texts_high",
     ]  # fmt: skip
     scores = (reproduced / "metrics/scores.csv").read_text().splitlines()
     assert scores[0] == "variant,repeat,accuracy,balanced_accuracy,macro_f1,log_loss,roc_auc"

@@ -169,9 +169,10 @@ class Reader(HTMLParser):
         (WON, WON, "**Yes:** with 200 labelled texts, `pretrained` beats `learned` by 4.2 points "
          "of test accuracy (95 % interval 2.6 to 5.8), and `finetuned` beats `learned` by 4.2 "
          "points (2.6 to 5.8). "),
-        (LOST, UNDECIDED, "**No:** with 200 labelled texts, `pretrained` loses to `learned` by "
-         "2.3 points of test accuracy (95 % interval 1.2 to 3.4), and `finetuned` does not differ "
-         "significantly from `learned` (−1.1 to 1.9 points). "),  # noqa: RUF001
+        (LOST, LOST, "**No:** "),
+        (LOST, UNDECIDED, "**Undecided:** with 200 labelled texts, `pretrained` loses to `learned` "
+         "by 2.3 points of test accuracy (95 % interval 1.2 to 3.4), and `finetuned` does not "
+         "differ significantly from `learned` (−1.1 to 1.9 points). "),  # noqa: RUF001
         (UNDECIDED, UNDECIDED, "**Undecided:** with 200 labelled texts, `pretrained` does not "
          "differ significantly from `learned` (95 % interval −1.1 to 1.9 points of test accuracy), "  # noqa: RUF001
          "and "
@@ -236,6 +237,19 @@ def test_a_baseline_and_a_control_are_compared_but_do_not_answer(settings, cover
     assert "TF-IDF, weighed by naive Bayes, beside 9 columns fitted to the text |" in page
     assert answer(own, result, coverage, DATA).startswith("**No:** ")
     assert "| `control` | pretrained vectors of other words, frozen |" in page
+
+
+def test_a_baseline_with_a_doubt_about_it_gets_no_verdict(settings, coverage):
+    own = settings(variants={"tfidf": {"vectors": "tfidf", "trainable": False}})
+    result = evaluation(pretrained=LOST, finetuned=LOST, tfidf=WON)
+    result["tfidf"]["largest_share"] = 1.0
+    said = answer(own, result, coverage, DATA)
+    assert said.startswith("**No:** ")
+    assert (
+        "and `tfidf` is 4.2 points above `learned` (2.6 to 5.8), which is no answer (tfidf gives"
+        " nearly every text the same label)."
+    ) in said
+    assert "coin toss" not in said
 
 
 def test_learned_alone_has_nothing_to_be_compared_with(settings, coverage):
@@ -399,6 +413,12 @@ def test_a_label_said_almost_always_is_one_class_unless_it_is_almost_always_righ
     uneven = DATA | {"test": [4_750, 250]}
     assert answer(settings(), result, coverage, uneven).startswith("**Yes:** ")
     assert answer(settings(), result, coverage, DATA).startswith("**No verdict:** ")
+
+
+@pytest.mark.parametrize(("train", "left"), [([9_000, 11_000], "10,000"), ([2_900, 300], "3,000")])
+def test_no_more_texts_are_said_to_validate_on_than_are_left(settings, coverage, train, left):
+    text = markdown(settings(), RESULT, coverage, DATA | {"train": train}, {})
+    assert f"| of these, drawn to validate on | {left} |" in text
 
 
 def test_equal_texts_are_told_and_warned_of_where_they_are_many(page, settings, coverage):

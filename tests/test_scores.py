@@ -9,6 +9,7 @@ from sklearn import metrics
 
 from stages.evaluate import per_text, uncertainty
 from stages.evaluate import scores as scores_of
+from stages.evaluate.uncertainty import interval_over_texts
 from stages.shared import artifacts, predictions
 from stages.shared.predictions import Judged, judge
 
@@ -181,6 +182,16 @@ def test_rarer_labels_are_merged_in_a_confusion_matrix():
     assert names == ["a", "c", scores_of.OTHERS]
     assert merged.tolist() == [[5, 0, 3], [0, 8, 4], [2, 0, 3]]
     assert scores_of.merge_rare(counts, ["a", "b", "c", "d"], 4)[0] is counts
+    names = scores_of.merge_rare(counts, [scores_of.OTHERS, "b", "c", "d"], 2)[1]
+    assert names == [scores_of.OTHERS, "c", f"{scores_of.OTHERS} (2)"]
+
+
+def test_a_sure_mistake_costs_as_much_whichever_label_it_is_of():
+    half = np.full(4, 0.5, np.float32)
+    for row, sure in ((0, 1.0), (3, 0.0)):
+        wrong = np.where(np.arange(4) == row, np.float32(sure), half)
+        [loss] = scores_of.score(LABELS, judge(LABELS, wrong[None]))["log_loss"]
+        assert loss == pytest.approx((3 * np.log(2) - np.log(1e-7)) / 4)
 
 
 def of_three(n_texts=300, n_repeats=2):
@@ -284,18 +295,28 @@ def test_the_best_is_compared_with_the_second_and_may_be_no_better_than_others()
     # The best's, but wrong about one text in a hundred.
     near = judge(labels, np.where(np.arange(400) % 100, better.probabilities, 1 - labels))
     judged = {"learned": worse, "near": near, "first": better}
-    found = scores_of.best(judged, None, 0.01)
+    constant = labels == 1
+    found = scores_of.best(judged, constant, None, 0.01)
     assert [*found] == [
         "variant", "second", "accuracy", "accuracy_low", "accuracy_high", "undecided",
+        "over_majority", "over_majority_low", "over_majority_high",
+        "over_texts_low", "over_texts_high",
     ]  # fmt: skip
     assert (found["variant"], found["second"], found["undecided"]) == ("first", "near", ["near"])
     gap = scores_of.compare(labels, better, near, None, 0.01)
+    always = judge(labels, np.ones_like(better.probabilities))
+    above = scores_of.compare(labels, better, always, None, 0.01)
     for key in ("accuracy", "accuracy_low", "accuracy_high"):
         assert found[key] == gap[key]
-    assert scores_of.best({"learned": worse, "first": better}, None, 0.01)["undecided"] == []
-    alone = scores_of.best({"learned": worse}, None, 0.01)
+        assert found[key.replace("accuracy", "over_majority")] == above[key]
+    ends = interval_over_texts(better.right.mean(axis=0))
+    assert (found["over_texts_low"], found["over_texts_high"]) == pytest.approx(ends, abs=5e-5)
+    assert (
+        scores_of.best({"learned": worse, "first": better}, constant, None, 0.01)["undecided"] == []
+    )
+    alone = scores_of.best({"learned": worse}, constant, None, 0.01)
     assert (alone["variant"], alone["second"], alone["accuracy"]) == ("learned", None, None)
     once = {name: judge(labels, of.probabilities[:1]) for name, of in judged.items()}
-    once = scores_of.best(once, None, 0.01)
-    assert once["accuracy_low"] is None
+    once = scores_of.best(once, constant, None, 0.01)
+    assert once["accuracy_low"] is once["over_majority_low"] is None
     assert once["undecided"] == ["near", "learned"]

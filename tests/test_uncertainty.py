@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from stages.evaluate import scores
-from stages.evaluate.uncertainty import paired_interval
+from stages.evaluate.uncertainty import interval_over_texts, paired_interval
 from stages.shared.predictions import judge
 
 STUDIES, SCORED = 2000, 600
@@ -209,6 +209,48 @@ def test_two_variants_that_never_differ_may_still_differ_on_other_texts():
     # Ten groups, of which two are added: 2.262 / (10 + 2)
     found = paired_interval(never, groups=np.arange(100) // 10)
     assert found == pytest.approx((0, -0.18852, 0.18852), abs=1e-5)
+
+
+@pytest.mark.parametrize("n_right", [0, 1, 33, 40])
+def test_over_texts_a_share_has_wilsons_interval(n_right):
+    expected = stats.binomtest(n_right, 40).proportion_ci(0.95, "wilson")
+    right = np.arange(40) < n_right
+    assert interval_over_texts(right.astype(float)) == pytest.approx((*expected,))
+
+
+def test_over_texts_one_group_says_nothing_and_a_class_of_few_texts_little():
+    right, groups = (np.arange(40) < 33).astype(float), np.zeros(40, int)
+    low, high = interval_over_texts(right, groups)
+    assert low < 0.01
+    assert high > 0.99
+    # Two of 100 texts count as much as all others together: both right say no more than 8 would.
+    weights = np.repeat([25, 100 / 196], [2, 98])
+    low, high = interval_over_texts(np.ones(100), weights=weights)
+    expected = stats.binomtest(8, 8).proportion_ci(0.95, "wilson")
+    assert (low, high) == pytest.approx((*expected,), abs=0.01)
+
+
+@pytest.mark.parametrize("n_groups", [10, 30])
+def test_over_texts_groups_whose_texts_are_alike_widen_the_interval(n_groups):
+    rng = np.random.default_rng(0)
+    groups = np.arange(300) % n_groups
+    shares = rng.beta(6, 4, (STUDIES, n_groups))  # of right texts in a group, 0.6 on average
+    right = rng.random((STUDIES, 300)) < shares[:, groups]
+    low, high = np.transpose([interval_over_texts(of.astype(float), groups) for of in right])
+    assert np.mean((low <= 0.6) & (high >= 0.6)) >= 0.93
+    assert np.mean(high - low) < {10: 0.3, 30: 0.16}[n_groups]
+
+
+def test_a_model_that_tells_nothing_is_seldom_above_the_most_frequent_label():
+    rng = np.random.default_rng(0)
+    above = []
+    for _ in range(400):
+        labels = rng.random(200) < 0.5
+        guess = rng.random(200) < 0.5
+        slips = rng.random((5, 200)) < 0.1  # draws mostly agree
+        judged = {"learned": judge(labels.astype(int), (guess ^ slips).astype(np.float32))}
+        above.append(scores.best(judged, labels, None, 0.01)["over_majority_low"] > 0)
+    assert np.mean(above) < 0.05
 
 
 def test_an_interval_ends_where_a_gap_can():

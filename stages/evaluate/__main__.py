@@ -12,9 +12,7 @@ Parameters: download.texts (its name), tokenize.num_words, train.samples, varian
 """
 
 import json
-from collections.abc import Iterable
 from functools import partial
-from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -43,7 +41,7 @@ from stages.shared import artifacts, history, params, predictions, tables
 from stages.shared.errors import run
 from stages.shared.files import reading, remove_all_but, whole, write_json
 from stages.shared.schema import Params, TextSource
-from stages.shared.text import shortened
+from stages.shared.text import distinct, shortened
 
 LONGEST_NAME = 40  # characters of a label or a file
 MOST_CONFUSED = 20  # labels of the most texts that a plot of a confusion matrix has
@@ -116,15 +114,6 @@ def describe_data(
     return data if groups is None else data | {"test_groups": int(groups.max()) + 1}
 
 
-def distinct(names: Iterable[str]) -> list[str]:
-    """Number names that others are equal to, as two long ones may be that were shortened."""
-    given: list[str] = []
-    for name in names:
-        numbered = (f"{name} ({i})" for i in count(2))
-        given.append(next(one for one in chain([name], numbered) if one not in given))
-    return given
-
-
 def by_variant(tables_of: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Stack one table per variant, its name in the first column."""
     if not tables_of:
@@ -165,8 +154,9 @@ def main() -> None:
 
     evaluation: dict[str, Any] = {name: summarize(table) for name, table in scores.items()}
     evaluation["gap"] = compare_all(labels, judged, groups, overlap)
-    evaluation["best"] = best(judged, groups, overlap)
-    evaluation |= rounded({"majority": (labels == np.bincount(train_labels).argmax()).mean()})
+    constant = labels == np.bincount(train_labels).argmax()
+    evaluation["best"] = best(judged, constant, groups, overlap)
+    evaluation |= rounded({"majority": constant.mean()})
     names = data["labels"]
     counts = {name: confusion_counts(labels, own) for name, own in judged.items()}
     found = {

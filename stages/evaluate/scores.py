@@ -12,9 +12,10 @@ import pandas as pd
 from sklearn import metrics
 
 from stages.evaluate import per_text
-from stages.evaluate.uncertainty import paired_interval
+from stages.evaluate.uncertainty import interval_over_texts, paired_interval
 from stages.shared.evidence import REFERENCE
 from stages.shared.predictions import Judged
+from stages.shared.text import distinct
 
 DIGITS = 4  # of a metric: repeats differ in the second digit
 SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "roc_auc")
@@ -26,6 +27,7 @@ COMPARED: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "macro_f1": per_text.macro_f1,
 }
 OTHERS = "(other)"  # the rarer labels together
+LEAST = 1e-7  # of a probability, as Keras clips it before it takes the logarithm
 ROC_POINTS = 101  # false positive rates, evenly spaced, at which a mean ROC is given
 
 
@@ -35,7 +37,7 @@ def score(labels: np.ndarray, judged: Judged) -> pd.DataFrame:
     These are SCORES, and largest_share: the share of the predictions that give the label that is
     predicted most.
     """
-    probabilities = judged.probabilities.astype(np.float64)
+    probabilities = np.clip(judged.probabilities.astype(np.float64), LEAST, 1 - LEAST)
     if many := probabilities.ndim == 3:
         probabilities /= probabilities.sum(axis=2, keepdims=True)  # of float32 it is not quite 1
     return pd.DataFrame(
@@ -99,6 +101,13 @@ def values(metric: str, labels: np.ndarray, judged: Judged) -> np.ndarray:
     return COMPARED[metric](labels, predicted)
 
 
+def weights_of(metric: str, labels: np.ndarray) -> np.ndarray:
+    """Say how much each text counts in one of COMPARED: (n_texts,) float64, its mean 1."""
+    if metric == "accuracy":
+        return np.ones(len(labels))
+    return per_text.class_weights(labels)[labels]
+
+
 def ends(
     metric: str, interval: tuple[float | None, float | None, float | None]
 ) -> dict[str, float | None]:
@@ -111,24 +120,28 @@ def ends(
     return rounded({metric: gap, f"{metric}_low": low, f"{metric}_high": high}, digits)
 
 
-def best(judged: dict[str, Judged], groups: np.ndarray | None, overlap: float) -> dict[str, Any]:
+def best(
+    judged: dict[str, Judged], constant: np.ndarray, groups: np.ndarray | None, overlap: float
+) -> dict[str, Any]:
     """Compare the variant of the highest accuracy with the second, and with all others.
 
-    Returns `variant` and `second`, their gap in accuracy with its interval, and `undecided`: the
-    others than which the first is not significantly more accurate. Without a second all is None.
+    constant (n_texts,) bool: where it is right to say the most frequent label always. Returns
+    - `variant` and `second`, their gap in accuracy with its interval, None without a second;
+    - `undecided`: the others than which the first is not significantly more accurate;
+    - `over_majority`: the gap in accuracy of the first to always saying that label, likewise;
+    - `over_texts_low`, `over_texts_high`: the interval of its accuracy over test texts alone.
     """
     first, *others = sorted(judged, key=lambda name: -judged[name].right.mean())
-    gaps = {
-        name: paired_interval(
-            judged[first].right - judged[name].right.astype(np.float64), groups, overlap
-        )
-        for name in others
-    }
+    right = judged[first].right.astype(np.float64)
+    gaps = {name: paired_interval(right - judged[name].right, groups, overlap) for name in others}
+    low, high = interval_over_texts(right.mean(axis=0), groups)
     return {
         "variant": first,
         "second": others[0] if others else None,
         **ends("accuracy", gaps[others[0]] if others else (None, None, None)),
         "undecided": [name for name, (_, low, _) in gaps.items() if low is None or low <= 0],
+        **ends("over_majority", paired_interval(right - constant, groups, overlap)),
+        **rounded({"over_texts_low": low, "over_texts_high": high}),
     }
 
 
@@ -185,7 +198,7 @@ def merge_rare(counts: np.ndarray, names: list[str], n_kept: int) -> tuple[np.nd
     place[kept] = np.arange(n_kept)
     merged = np.zeros((n_kept + 1, n_kept + 1))
     np.add.at(merged, (place[:, None], place[None]), counts)
-    return merged, [*(names[label] for label in kept), OTHERS]
+    return merged, distinct([*(names[label] for label in kept), OTHERS])
 
 
 def confusion(counts: np.ndarray, names: list[str]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 import re
 import textwrap
+from itertools import chain
 from typing import TypedDict
 
 from stages.report.markdown import listed, plain, points, share
@@ -41,17 +42,18 @@ def answer(settings: Params, evaluation: dict, coverage: dict, data: dict) -> st
     """Answer the question, say how sure that is, and how good the best variant is.
 
     It says yes or no about the variants that do not start at random, unless there was only one
-    draw, or there are doubts about what was measured.
+    draw, or there are doubts about what was measured. A doubt about another variant is told of it.
     """
     others = [name for name in settings.variants if name != REFERENCE]
     gaps: dict[str, Gap] = {name: evaluation["gap"][f"{name}-{REFERENCE}"] for name in others}
     pretrained = [name for name in others if start_of(settings, name).is_pretrained]
     samples = f"{settings.train.samples:,} labelled texts"
-    doubts = {}  # in order, each once
     covered = by_file(settings, coverage)
-    for name in pretrained or others:
-        found = evidence.doubts(name, start_of(settings, name).lookup, evaluation, covered, data)
-        doubts |= dict.fromkeys(found)
+    each = {
+        name: evidence.doubts(name, start_of(settings, name).lookup, evaluation, covered, data)
+        for name in others
+    }
+    doubts = dict.fromkeys(chain.from_iterable(each[name] for name in pretrained or others))
     if not gaps:
         first = f"Only `{REFERENCE}` was trained, on {samples}, so there is nothing to compare."
     elif doubts:
@@ -62,7 +64,9 @@ def answer(settings: Params, evaluation: dict, coverage: dict, data: dict) -> st
         )
     else:
         short = short_answer({sign(gaps[name]) for name in pretrained})
-        clauses = listed(clause(name, gap, name == others[0]) for name, gap in gaps.items())
+        clauses = listed(
+            clause(name, gap, name == others[0], each[name]) for name, gap in gaps.items()
+        )
         if settings.train.repeats > 1:
             first = f"with {samples}, {clauses}."
         else:
@@ -70,7 +74,8 @@ def answer(settings: Params, evaluation: dict, coverage: dict, data: dict) -> st
         first = f"**{short}:** {first}" if short else first[0].upper() + first[1:]
         if not settings.train.tune:
             first += f" {UNTUNED}"
-    return f"{first} {quality(evaluation, data, graded=not doubts)}"
+    doubtful = doubts or each.get(evaluation["best"]["variant"])
+    return f"{first} {quality(evaluation, data, graded=not doubtful)}"
 
 
 def start_of(settings: Params, name: str) -> Start:
@@ -166,14 +171,16 @@ def short_answer(signs: set[int | None]) -> str:
     """Sum up the signs of gaps in a word or two, if they are known."""
     if not signs or None in signs:
         return ""
-    if signs == {0}:
-        return "Undecided"
-    return "No" if 1 not in signs else "Yes" if signs == {1} else "In part"
+    if 1 in signs:
+        return "Yes" if signs == {1} else "In part"
+    return "No" if signs == {-1} else "Undecided"
 
 
-def clause(name: str, gap: Gap, first: bool) -> str:
+def clause(name: str, gap: Gap, first: bool, doubts: list[str]) -> str:
     """Say how a variant compares with the reference; the first one to do so names the units."""
     accuracy, low, high = gap["accuracy"], gap["accuracy_low"], gap["accuracy_high"]
+    if doubts:
+        return f"{measurement(name, gap, first)}, which is no answer ({listed(map(plain, doubts))})"
     if low is None or high is None:
         return measurement(name, gap, first)
     unit, interval = units(first)

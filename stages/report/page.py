@@ -306,10 +306,11 @@ def lengths(tables: dict[str, pd.DataFrame]) -> list[str]:
 
 def origin(settings: Params, coverage: dict, data: dict) -> list[str]:
     """Say what data and what parameters all this comes from."""
+    left = sum(data["train"]) - settings.train.samples
     sizes = [
         *split_sizes("train", data),
         ("of these, drawn to train on", settings.train.samples),
-        ("of these, drawn to validate on", settings.train.validation_samples),
+        ("of these, drawn to validate on", min(settings.train.validation_samples, left)),
         *split_sizes("test", data),
     ]
     if not coverage:  # else the table of each file of vectors has these

@@ -5,6 +5,7 @@ No output depends on what is here, so no stage lists it as a dependency.
 
 import argparse
 import errno
+import io
 import os
 import re
 import sys
@@ -56,6 +57,8 @@ def run(main: Callable[[], None], description: str | None = None) -> None:
     """
     if description is not None:
         command_line(description).parse_args()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # not every locale has every character
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         main()
     except InputError as error:

@@ -34,7 +34,7 @@ def doubts(
         )
     found += [
         f"{name} gives nearly every text the same label"
-        for name in (REFERENCE, variant)
+        for name in dict.fromkeys((REFERENCE, variant))
         if says_one_class(evaluation[name]["largest_share"], data["test"])
     ]
     others = sum(data["test"]) - max(data["test"])

@@ -1,6 +1,8 @@
 """Small pieces of text: counts, lines that are short enough, addresses without their secrets."""
 
 import re
+from collections.abc import Iterable
+from itertools import chain, count
 
 LONGEST_MESSAGE = 290  # characters of an error, "error: " not counted
 USER = re.compile(r"(:/{1,2})[^/?#\s]*@")  # of a URL, also of one that lost a slash as a path
@@ -11,6 +13,15 @@ RETRIED = re.compile(r"(url: [^?\s]*)(\?\S*)")  # of urllib3, which leaves the h
 def count_of(n: int, what: str) -> str:
     """Write a number and what it counts, in the plural but for one."""
     return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
+def distinct(names: Iterable[str]) -> list[str]:
+    """Number names that others are equal to, as two long ones may be that were shortened."""
+    given: list[str] = []
+    for name in names:
+        numbered = (f"{name} ({i})" for i in count(2))
+        given.append(next(one for one in chain([name], numbered) if one not in given))
+    return given
 
 
 def shortened(text: str, most: int = LONGEST_MESSAGE) -> str:
