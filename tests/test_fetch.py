@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import re
 import signal
 import socket
 import ssl
@@ -14,6 +15,7 @@ import sys
 import threading
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
@@ -23,8 +25,10 @@ import pytest
 
 from stages.download import fetch as fetching
 from stages.download.fetch import fetch, fetch_zip_member
+from stages.download.location import local_copy
 from stages.download.vectors import choose_member, vector_file
 from stages.shared.errors import InputError
+from stages.shared.schema import VectorSource
 
 CONTENT = random.Random(0).randbytes(200_000)
 OTHER = random.Random(1).randbytes(200_000)
@@ -143,7 +147,7 @@ def site():
 
 def files() -> list[str]:
     """What lies in data/downloads/, without the hash before each name."""
-    found = fetching.DOWNLOADS.glob("*")
+    found = fetching.DOWNLOADS.glob("[!.]*")  # locks are hidden
     return sorted(path.name.partition("-")[2] for path in found)
 
 
@@ -174,6 +178,37 @@ def test_two_urls_that_end_alike_are_two_files_and_the_record_is_sorted(site):
     assert fetch(site.url) != fetch(other)
     assert list(record()) == sorted(record())
     assert len(record()) == 2
+
+
+def test_urls_that_differ_in_a_value_of_the_query_are_recorded_apart(site):
+    fetching.RECORD.parent.mkdir()
+    before = {f"{site.url}?id=***": {"bytes": 1, "sha256": "0" * 64}}  # of an older version
+    fetching.RECORD.write_text(json.dumps(before))
+    assert fetch(f"{site.url}?id=1").read_bytes() == CONTENT
+    site.content, site.tag = OTHER, '"b"'
+    assert fetch(f"{site.url}?id=2").read_bytes() == OTHER
+    assert len(record()) == 3
+    fetch(f"{site.url}?id=1").unlink()
+    assert f"as in {fetching.RECORD}" in refusal(fetch, f"{site.url}?id=1")
+
+
+def test_two_downloads_of_one_url_at_once_are_one(site):
+    site.faults = [{"stall": 100_000}]
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(fetch, site.url)
+        while not site.requests:
+            time.sleep(0.01)
+        second = pool.submit(fetch, site.url)
+        time.sleep(0.3)
+        site.end.set()
+        assert first.result() == second.result()
+    assert site.ranges_asked() == [None, "bytes=100000-"]
+
+
+def test_what_is_recorded_at_once_is_all_recorded():
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda key: fetching.record(str(key), 1, "a"), range(100)))
+    assert len(record()) == 100
 
 
 def test_a_file_that_was_damaged_is_downloaded_again(site):
@@ -515,7 +550,8 @@ def test_no_password_and_no_value_of_a_query_is_shown(site, monkeypatch, capfd, 
     assert fetch(url).read_bytes() == CONTENT
     assert site.requests[-1]["headers"]["Authorization"].startswith("Basic ")
     assert site.requests[-1]["path"].endswith("?key=word&word&id=1")
-    assert list(record()) == [place]
+    (recorded,) = record()
+    assert re.fullmatch(re.escape(place) + r" \([0-9a-f]{12}\)", recorded)
     assert "word" not in "".join([*files(), *capfd.readouterr(), caplog.text])
 
 
@@ -650,6 +686,19 @@ def test_a_zip_comes_whole_where_ranges_are_refused(zip_site):
     path.unlink()
     assert "as given" in refusal(fetch_zip_member, zip_site.url, middle, "0" * 64)
     assert files() == []
+
+
+def test_a_zip_whose_checksum_is_given_comes_whole_and_is_verified(zip_site):
+    zip_site.content = zip_of(**{"a.2d.txt": b"the 1 2\n", "a.3d.txt": b"the 1 2 3\n"})
+    choose = partial(choose_member, zip_site.url, 2)
+    of = {"source": "glove-text", "path": zip_site.url, "dim": 2, "vocabulary_limit": None}
+    asked = VectorSource(**of, sha256=sum_of(zip_site.content))
+    assert local_copy("vectors.a", asked, choose).read_bytes() == zip_site.content
+    wrong = asked.model_copy(update={"sha256": "0" * 64})
+    assert "as given" in refusal(local_copy, "vectors.a", wrong, choose)
+    assert files() == []
+    open_to_any = asked.model_copy(update={"sha256": None})
+    assert read(local_copy("vectors.a", open_to_any, choose), "a.2d.txt") == b"the 1 2\n"
 
 
 def test_a_zip_comes_whole_where_ranges_are_refused_half_way(zip_site):

@@ -48,6 +48,14 @@ def test_labels_equal_but_for_case_blanks_and_form_are_one(labels, called, said,
     assert bool(out) == bool(said)
 
 
+def test_labels_that_only_a_computer_takes_for_one_number_are_two():
+    alike = ["1.1", "1.10", "1_0", "10", "1e3", "1000", "007", "7"]
+    alike += ["9007199254740992", "9007199254740993"]
+    assert sorted(names(table(alike * 4))) == sorted(alike)
+    assert names(table(["-0.0", "0", "1.00", "2"] * 4)) == ["-0.0", "1.00", "2"]
+    assert names(table(["1.10", "1.9", "1.1"] * 4)) == ["1.1", "1.10", "1.9"]
+
+
 @pytest.mark.parametrize(
     ("labels", "positive", "one"),
     [
@@ -140,6 +148,32 @@ def test_equal_texts_stay_on_one_side_of_a_hold_out_also_across_groups():
     of = dict(zip(found["text"].to_pylist(), found["split"].to_pylist(), strict=True))
     for start in range(0, 400, 4):  # what a group joins, and what its texts join
         assert len({of[text] for text in texts[start : start + 4]}) == 1
+
+
+def test_a_hold_out_never_takes_a_lot_that_is_larger_than_itself(capsys):
+    groups = [str(i // 5) for i in range(1000)]
+    thanks = ["Thanks!" if i % 5 == 0 and i < 600 else f"text {i}" for i in range(1000)]
+    ok = ["ok" if i % 5 < 2 else f"text {i}" for i in range(1000)]
+    labels = ["neg", "pos"] * 500
+    for seed in range(10):
+        for lines, of, n_large in ((thanks, groups, 600), (ok, None, 400)):
+            found = table(labels, lines, groups=of, split_seed=seed).to_pandas()
+            counts = found.groupby("split")["label"].value_counts().unstack()
+            assert counts.loc["test"].tolist() == pytest.approx([100, 100], abs=2)
+            said = f"too many to hold out, equal or of one group: {n_large} texts\n"
+            assert capsys.readouterr().out == said
+    of_four = table(labels, groups=["abcd"[i // 2 % 4] for i in range(1000)]).to_pandas()
+    assert (of_four["split"] == "test").sum() == 250
+    with pytest.raises(InputError, match=r"200 of 1,000 texts can't .* 1,000 .* of 500 and more"):
+        table(labels, groups=["ab"[i // 2 % 2] for i in range(1000)])
+
+
+def test_groups_are_not_joined_by_empty_texts():
+    texts = [" \n" if i % 5 == 0 else f"text {i}" for i in range(1000)]
+    groups = [str(i // 5) for i in range(1000)]
+    found = table(["neg", "pos"] * 500, texts, groups=groups).to_pandas()
+    assert (found["split"] == "test").sum() == 200
+    assert (found.groupby("group")["split"].nunique() == 1).all()
 
 
 def test_groups_are_landed_by_number_in_the_order_of_the_table_and_only_where_there_are_any():
@@ -246,3 +280,8 @@ def test_a_relative_path_is_found_from_an_experiments_own_folder(tmp_path, monke
     assert found == tmp_path / "inputs/mine.csv"
     with pytest.raises(InputError, match=rf"no inputs/x.csv, looked for at {tmp_path}/inputs/x"):
         location.local_copy("texts", source(path="inputs/x.csv"))
+
+
+def test_a_checksum_of_a_folder_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"texts.sha256 is of a file, but .* is a folder: set it"):
+        location.local_copy("texts", source("aclimdb", path=str(tmp_path), sha256="0" * 64))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stages.shared import params
 from stages.shared.errors import InputError
-from stages.shared.schema import ACLIMDB, Train
+from stages.shared.schema import ACLIMDB, Loader, Train
 from stages.train.loop import SUPPORTED
 from tests.conftest import PROJECT
 
@@ -217,6 +217,41 @@ def test_an_impossible_value_is_named_in_one_line(edited, key, value, said):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("source", "key", "value", "said"),
+    [
+        ("folder", "group", "film", "group is for source table, not folder: set it to null"),
+        ("folder", "split", "part", "split is for source table, not folder: set it to null"),
+        ("folder", "sha256", "0" * 64, "sha256 is for source table or aclimdb or"),
+        ("imdb-package", "sha256", "0" * 64, "or keras-imdb, not imdb-package: set it to null"),
+        ("imdb-package", "test_fraction", 0.3, "table or folder, not imdb-package: set it to 0.2"),
+        ("aclimdb", "split_seed", 1, "split_seed is for source table or folder, not aclimdb: set"),
+        ("keras-imdb", "positive", 0, "positive is for source table or folder, not keras-imdb:"),
+        ("glove-package", "dim", 100, "glove.dim is 100, but glove-package has 50: set dim to"),
+        ("glove-package", "sha256", "0" * 64, "glove.sha256 is for a file, not glove-package"),
+    ],
+)
+def test_what_a_source_would_leave_unread_is_refused(tmp_path, source, key, value, said):
+    content = default()
+    texts, vectors = content["download"]["texts"], content["download"]["vectors"]["glove"]
+    of = vectors if source == "glove-package" else texts
+    of |= {"source": source, "path": None if source.endswith("-package") else "x", key: value}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError) as error:
+        params.load(tmp_path / "params.yaml")
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_what_every_source_reads_and_what_is_as_ever_is_not_refused(project, edited):
+    assert edited("download.vectors.glove.dim", 50).download.vectors["glove"].dim == 50
+    assert edited("download.texts.encoding", "cp1252").download.texts.encoding == "cp1252"
+    texts = params.load(project / "params.yaml").download.texts
+    assert {key: getattr(texts, key) for key in params.READ_BY} == (
+        dict.fromkeys(params.READ_BY) | params.UNUSED
+    )
+
+
 def test_every_optimizer_that_training_supports_may_be_named():
     assert get_args(Train.model_fields["optimizer"].annotation) == SUPPORTED
 
@@ -233,7 +268,9 @@ def test_a_learning_rate_may_be_written_as_dvc_accepts_it(edited):
 )  # fmt: skip
 def test_a_label_is_read_as_yaml_1_2_which_dvc_writes(tmp_path, written, read):
     path = tmp_path / "params.yaml"
-    path.write_text(PARAMS.read_text().replace("positive: null", f"positive: {written}"))
+    content = PARAMS.read_text().replace("source: imdb-package", "source: folder")
+    content = content.replace("path: null", "path: x", 1)
+    path.write_text(content.replace("positive: null", f"positive: {written}"))
     found = params.load(path).download.texts.positive
     assert (found, type(found)) in ((read, type(read)), (read, float))
 
@@ -295,3 +332,26 @@ def test_what_is_published_has_its_known_checksum_unless_another_is_asked_for():
     assert published.model_copy(update={"path": "inputs/mine.tar.gz"}).checksum is None
     assert published.model_copy(update={"sha256": "0" * 64}).checksum == "0" * 64
     assert texts.checksum is None
+
+
+def test_a_key_that_is_there_twice_is_refused_with_its_line(tmp_path):
+    path, text = tmp_path / "params.yaml", PARAMS.read_text("utf-8")
+    path.write_text(f"{text}train:\n  epochs: 30\n", "utf-8")
+    with pytest.raises(InputError) as error:
+        params.load(path)
+    assert str(error.value).startswith(f"{path}: not valid YAML: the key train is there a second")
+    assert f", line {len(text.splitlines()) + 1}, column 1" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_merged_into_a_mapping_may_have_its_keys():
+    text = """
+    base: &base {x: 1, y: 1}
+    deep: {deeper: &middle {<<: *base, x: 2}}
+    top: {<<: [*middle, *base], y: 3}
+    again: {x: 4, <<: *middle}
+    """
+    middle, top = {"x": 2, "y": 1}, {"x": 2, "y": 3}
+    assert yaml.load(text, Loader) == {
+        "base": {"x": 1, "y": 1}, "deep": {"deeper": middle}, "top": top, "again": {"x": 4, "y": 1},
+    }  # fmt: skip

@@ -187,6 +187,17 @@ def test_what_stays_open_is_refused_with_the_line_and_what_to_set(content, chang
     assert "long day" not in str(caught.value)
 
 
+def test_a_reading_that_takes_all_rows_of_a_label_into_a_text_is_not_chosen():
+    rows = [f"film {i}\t{'np'[i % 2]}" for i in range(8)]
+    rows += ['"so it was\tneutral', "so so\tneutral", "well\tneutral", 'that was it"\tp', "end\tn"]
+    content = "\n".join(["text\tlabel", *rows])
+    with pytest.raises(InputError, match=r"line 10 can be read .*texts.quote to '\"' or ''$"):
+        texts_of("a.tsv", content)
+    assert len(texts_of("a.tsv", content, quote="")) == 13
+    halves = "text,label\n" + 'good,"p"\n"no, bad","n"\n' * 3 + "good,p\nbad,n\n" * 3
+    assert texts_of("a.csv", halves) == ["good", "no, bad"] * 3 + ["good", "bad"] * 3
+
+
 def test_an_encoding_is_honoured(tmp_path):
     content = CSV.replace("good", "“goéd”")
     for encoding in ("cp1252", "utf-16-le"):

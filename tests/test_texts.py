@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -112,6 +113,27 @@ def test_folders_of_splits_may_be_written_otherwise_and_one_may_be_for_validatio
     names = [f"{s}/{n}/{i}.txt" for s in ("Train", "TEST", "dev") for n in "ab" for i in range(2)]
     found = folder(write_texts(tmp_path, names), source("folder")).to_pandas()
     assert found["split"].tolist() == ["train"] * 8 + ["test"] * 4
+
+
+def test_a_folder_is_read_in_the_encoding_that_is_named_or_that_a_mark_names(tmp_path):
+    for i in range(6):
+        (tmp_path / "ab"[i % 2]).mkdir(exist_ok=True)
+        (tmp_path / "ab"[i % 2] / f"{i}.txt").write_text(f"Größe {i}", "cp1252")
+    found = folder(tmp_path, source("folder", encoding="cp1252", test_fraction=0.5))
+    assert sorted(found["text"].to_pylist()) == [f"Größe {i}" for i in range(6)]
+    with pytest.raises(InputError, match=r"encoding is 'ascii', but .*0\.txt isn't written so"):
+        folder(tmp_path, source("folder", encoding="ascii"))
+    for i, mark in enumerate(["utf-8-sig", "utf-16", "utf-8"] * 2):
+        (tmp_path / "ab"[i % 2] / f"{i}.txt").write_text(f"Größe {i}", mark)
+    found = folder(tmp_path, source("folder", test_fraction=0.5))
+    assert sorted(found["text"].to_pylist()) == [f"Größe {i}" for i in range(6)]
+
+
+def test_no_review_of_aclimdb_begins_with_a_mark(aclimdb, tmp_path):
+    marked = shutil.copytree(aclimdb, tmp_path / "marked")
+    for path in marked.rglob("*.txt"):
+        path.write_text(path.read_text("utf-8"), "utf-8-sig")
+    assert texts.aclimdb(marked).equals(texts.aclimdb(aclimdb))
 
 
 @pytest.mark.parametrize(

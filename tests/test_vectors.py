@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from stages.download import land_vectors, vectors
 from stages.download.layouts import are_numbers, is_number
 from stages.shared.errors import InputError
+from stages.shared.params import PACKAGED_DIM
 
 WORDS = ["the", "film", "don't", "…", '"', "#", "null"]
 MATRIX = np.random.default_rng(0).normal(size=(len(WORDS), 4)).astype(np.float32)
@@ -506,3 +507,8 @@ def test_what_gensim_writes_is_read_to_the_bit(binary, tmp_path):
     words, matrix = read(tmp_path / "vectors")
     assert words == WORDS
     np.testing.assert_array_equal(matrix, MATRIX)
+
+
+def test_the_packaged_vectors_are_as_wide_as_dim_may_say():
+    [block] = vectors.glove_package()
+    assert block.matrix.shape == (400_000, PACKAGED_DIM)

@@ -9,6 +9,7 @@ around fields, the user has to say which dialect it is.
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
@@ -265,7 +266,14 @@ def chosen(
     if not readings:
         line, reason = max(misfits, key=itemgetter(0))
         raise ValueError(f"line {line} {reason}")
-    of_two_labels = [one for one in readings if len(set(one.columns.get("label", ()))) == 2]
+    labels = [Counter(reading.columns.get("label", ())) for reading in readings]
+    # Where quote marks take rows into a text, a label that others have often may be gone.
+    often = [{label.strip("\"'") for label in found if found[label] > 1} for found in labels]
+    of_two_labels = [
+        reading
+        for reading, found in zip(readings, labels, strict=True)
+        if len(found) == 2 and not any(set(found) < others for others in often)
+    ]
     reading, *others = of_two_labels or readings
     if others:
         raise InputError(

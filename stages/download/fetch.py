@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import requests
+from filelock import BaseFileLock, FileLock
 from requests.adapters import HTTPAdapter
 from requests.exceptions import InvalidHeader, ProxyError
 from tqdm import tqdm
@@ -192,7 +193,7 @@ def persist(url: str, attempt: Callable[[], Found]) -> Found:
     pauses, furthest = retries(), 0
     while True:
         try:
-            with storing(url):
+            with storing(url), alone(short_hash(url)):
                 return attempt()
         except HTTPError as error:
             arrived = sum(map(size, DOWNLOADS.glob(f"{short_hash(url)}-*.part")))
@@ -216,6 +217,12 @@ def retries() -> Retry:
         status_forcelist=RETRIED,
         raise_on_status=False,
     )
+
+
+def alone(name: str) -> BaseFileLock:
+    """Lock a name: DVC may run the commands of two `dvc repro` at once."""
+    DOWNLOADS.mkdir(parents=True, exist_ok=True)
+    return FileLock(DOWNLOADS / f".{name}.lock")
 
 
 def receive(
@@ -380,10 +387,11 @@ def recorded(key: str) -> str | None:
 
 
 def record(key: str, n_bytes: int, sha256: str) -> None:
-    entries = records()
-    if recorded(key) != sha256:
-        entries[key] = {"bytes": n_bytes, "sha256": sha256}
-        write_json(RECORD, dict(sorted(entries.items())))
+    with alone("record"):
+        entries = records()
+        if recorded(key) != sha256:
+            entries[key] = {"bytes": n_bytes, "sha256": sha256}
+            write_json(RECORD, dict(sorted(entries.items())))
 
 
 def checksum(path: Path, member: str | None = None) -> tuple[int, str]:
@@ -428,8 +436,9 @@ def reason(error: BaseException) -> str:
 
 
 def key_of(url: str) -> str:
-    """Name a URL in the record: without its secrets, and without a sign of them."""
-    return without_secrets(url).replace("***@", "")
+    """Name a URL in the record: without its secrets, of a query with a hash in their place."""
+    key = without_secrets(url).replace("***@", "")
+    return f"{key} ({short_hash(url)})" if split_url(url)[3] else key
 
 
 def local(url: str, member: str | None = None) -> Path:

@@ -9,6 +9,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from stages.download.labelled import SPLITS, labelled
+from stages.download.tables import as_utf8
 from stages.shared.errors import InputError
 from stages.shared.schema import TextSource
 from stages.shared.text import count_of
@@ -19,7 +20,8 @@ LAYOUT = "<label>/*.txt, or train/<label>/*.txt and test/<label>/*.txt"
 def folder(path: Path, source: TextSource) -> pa.Table:
     """Read text files: <label>/*.txt, in train/ and test/ where these are.
 
-    Hidden files, such as macOS' copies of attributes, are ignored; other files are counted.
+    Hidden files, such as macOS' copies of attributes, are ignored; other files are counted. Raises
+    InputError for a file that isn't in the encoding that the user names.
     """
     if not path.is_dir():
         raise InputError(f"download.texts.path: {path} is not a folder")
@@ -38,10 +40,10 @@ def folder(path: Path, source: TextSource) -> pa.Table:
                 else:
                     files.append(file)
     files.sort(key=lambda file: file.relative_to(path).as_posix())
-    contents = []
+    contents: list[str | None] = []
     for file in tqdm(files, desc=f"reading {path}", unit=" texts", delay=2):
         try:
-            contents.append(file.read_bytes().decode("utf-8", "replace"))
+            contents.append(as_utf8(file, file.read_bytes(), source.encoding).decode())
         except OSError:
             contents.append(None)
             others["unreadable"] += 1

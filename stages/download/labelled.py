@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ ROWS_AT_A_TIME = 10_000
 MOST_LABELS = 256
 MOST_DRAWS = 100  # of a hold-out, until it has every label on both sides
 LONGEST_NAME, MOST_NAMES = 40, 5  # of labels and splits in a message
+WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]{0,99}))(?:\.0+)?")  # as pandas writes a column of floats
 SPLITS = {
     "train": "train", "training": "train",
     "validation": "validation", "valid": "validation", "val": "validation",
@@ -53,7 +55,7 @@ def labelled(
         raise InputError(f"{path} has no texts")
     names, label = label_numbers(path, source, labels)
     if splits is None:
-        split = np.where(hold_out(source, texts, label, groups), "test", "train")
+        split = np.where(hold_out(path, source, texts, label, groups), "test", "train")
     else:
         split = split_names(path, splits)
     table = with_labels(in_splits(split, label, texts, groups), names)
@@ -104,15 +106,15 @@ def shown(name: object) -> str:
 
 
 def canonical(value: object) -> tuple | None:
-    """Give what labels are compared by: equal for equal numbers and, but for case, equal texts.
+    """Give what labels are compared by: equal for equal texts but for case, and for 1 and 1.0.
 
-    None is a missing label.
+    1.1 and 1.10, as 7 and 007, are two. None is a missing label.
     """
     text = spelling(value)
     if value is None or not text or (isinstance(value, float) and math.isnan(value)):
         return None
-    number = as_number(text)
-    return (text.casefold(),) if number is None else (number,)
+    whole = WHOLE.fullmatch(text)
+    return (int(whole[1]),) if whole else (text.casefold(),)
 
 
 def spelling(value: object) -> str:
@@ -178,8 +180,10 @@ def name_labels(
     Says which spellings were taken for one label. Raises InputError unless there are two labels or
     more, up to MOST_LABELS.
     """
-    by_size = all(isinstance(key[0], float) for key in spellings)
-    keys = sorted(spellings, key=lambda key: key[0] if by_size else one_spelling[key].casefold())
+    sizes = {key: as_number(one_spelling[key]) for key in spellings}
+    by_size = None not in sizes.values()
+    keys = sorted(spellings, key=lambda key: one_spelling[key].casefold())
+    keys.sort(key=lambda key: sizes[key] or 0 if by_size else 0)
     names = {}
     for key in keys:
         first, *others = [text for text, _ in spellings[key].most_common()]
@@ -234,23 +238,37 @@ def split_names(path: Path, splits: Sequence[str | None]) -> np.ndarray:
 
 
 def hold_out(
-    source: TextSource, texts: pl.Series, label: np.ndarray, groups: Sequence[str | None] | None
+    path: Path,
+    source: TextSource,
+    texts: pl.Series,
+    label: np.ndarray,
+    groups: Sequence[str | None] | None,
 ) -> np.ndarray:
     """Draw the test split, (n_texts,) bool: whole groups until test_fraction is reached.
 
     Each label is in it in its proportion, counting a group by its first text, and at least once.
-    Without `groups` each text is a group of its own. Groups that share a text are joined. It is
-    drawn again, up to MOST_DRAWS times, if a split lacks a label.
+    A group that is larger than that stays in the train split: than twice as much, if the smaller
+    ones are too few. Raises InputError if they are so then too. It is drawn again, up to MOST_DRAWS
+    times, if a split lacks a label.
     """
     n_texts, n_labels = len(texts), int(label.max()) + 1
-    of_each = np.arange(n_texts) if groups is None else [str(group) for group in groups]
-    group = np.unique(of_each, return_inverse=True)[1]
-    group = equal_texts.joined(group, equal_texts.text_ids(texts))
+    group = joined_groups(texts, groups)
     sizes, generator = np.bincount(group), np.random.default_rng(source.split_seed)
     label_of = label[np.unique(group, return_index=True)[1]]
     wanted = max(round(source.test_fraction * n_texts), n_labels)
+    most = wanted if sizes[sizes <= wanted].sum() >= wanted else 2 * wanted
+    is_small = sizes <= most
+    if large := sizes[~is_small].tolist():
+        if n_texts - sum(large) < wanted:
+            raise InputError(
+                f"{path}: {wanted:,} of {n_texts:,} texts can't be held out: {sum(large):,} stay"
+                f" together in lots of {min(large):,} and more, equal or of one group: set another"
+                " download.texts.test_fraction, .group or .split"
+            )
+        print(f"too many to hold out, equal or of one group: {count_of(sum(large), 'text')}")
     for _ in range(MOST_DRAWS):
         order = in_proportion(label_of, generator)
+        order = order[is_small[order]]
         reached = np.cumsum(sizes[order]) - sizes[order]
         is_test = np.zeros(len(sizes), bool)
         is_test[order[reached < wanted]] = True
@@ -258,3 +276,17 @@ def hold_out(
         if sides.all():
             break
     return is_test[group]
+
+
+def joined_groups(texts: pl.Series, groups: Sequence[str | None] | None) -> np.ndarray:
+    """Number the groups, (n_texts,) int; those that share a text, but an empty one, are joined.
+
+    Without `groups` each text is a group of its own.
+    """
+    ids = equal_texts.text_ids(texts)
+    if groups is None:
+        return equal_texts.joined(np.arange(len(texts)), ids)
+    empty = np.flatnonzero(~texts.str.contains(r"\S").to_numpy())
+    ids[empty] = len(texts) + empty
+    group = np.unique([str(group) for group in groups], return_inverse=True)[1]
+    return equal_texts.joined(group, ids)

@@ -14,15 +14,16 @@ def local_copy(
 ) -> Path | None:
     """Find what a source names: fetch it if it is a URL, and check its SHA-256 where one is given.
 
-    `key` is its place below `download`; of a zip, `choose` says which member is fetched. Raises
-    InputError if there is nothing, or something else than `sha256` asks for.
+    `key` is its place below `download`; of a zip, `choose` says which member is fetched, but if
+    `sha256` is given it is that of the whole zip, so all of it is. Raises InputError if there is
+    nothing, or something else than `sha256` asks for.
     """
     if source.location is None:
         return None
     if source.is_url:
         from stages.download.fetch import fetch, fetch_zip_member
 
-        if choose and source.location.endswith(".zip"):
+        if choose and not source.sha256 and source.location.endswith(".zip"):
             return fetch_zip_member(source.location, choose, source.checksum)
         return fetch(source.location, source.checksum)
     path = at_home(Path(source.location))
@@ -33,7 +34,11 @@ def local_copy(
             f"download.{key}.path: there is no {source.location}{looked}; an absolute path always"
             " works"
         )
-    if source.sha256 and path.is_file() and (found := sha256_of(path)) != source.sha256:
+    if source.sha256 and path.is_dir():
+        raise InputError(
+            f"download.{key}.sha256 is of a file, but {path} is a folder: set it to null"
+        )
+    if source.sha256 and (found := sha256_of(path)) != source.sha256:
         raise InputError(f"download.{key}.sha256: {path} has SHA-256 {found}, not {source.sha256}")
     return path
 

@@ -75,7 +75,7 @@ def aclimdb(path: Path, stars: bool = False) -> pa.Table:
         assert match  # of what both yield
         split, label, file, rating = match.groups()
         key = (split == "test", label == "pos", file, int(rating))
-        reviews[key] = content.decode("utf-8", errors="replace")
+        reviews[key] = content.decode("utf-8", errors="replace").removeprefix("\ufeff")
     for is_test, split in enumerate(("train", "test")):
         for is_positive, label in enumerate(("neg", "pos")):
             if not any(key[:2] == (is_test, is_positive) for key in reviews):

@@ -17,6 +17,19 @@ from stages.shared.errors import InputError
 from stages.shared.evidence import REFERENCE
 from stages.shared.schema import OFFICIAL, Loader, Params, Section, Source
 
+# Which sources read a key of download.texts. By those that say how a table is written, `predict`
+# reads a user's own table too, so they do something with every source.
+READ_BY = {
+    "sha256": ("table", "aclimdb", "aclimdb-stars", "keras-imdb"),
+    "split": ("table",),
+    "group": ("table",),
+    "positive": ("table", "folder"),
+    "test_fraction": ("table", "folder"),
+    "split_seed": ("table", "folder"),
+}
+UNUSED = {"test_fraction": 0.2, "split_seed": 0}  # as in the project's params.yaml; of others null
+PACKAGED_DIM = 50  # of glove-package
+
 
 def load(path: Path = PARAMS) -> Params:
     """Read and validate params.yaml; raises InputError: the key, its value and what is right."""
@@ -72,6 +85,7 @@ def conflicts(settings: Params) -> Iterator[str]:
             yield f"download.{name}: source {source.source} takes no path: set path to null"
         if not is_packaged and not source.path and source.source not in OFFICIAL:
             yield f"download.{name}: source {source.source} needs a path"
+    yield from unread(settings)
     yield from conflicts_of_encoders(settings)
     for name, start in embed.items():
         if start.texts == "encoder":
@@ -118,6 +132,28 @@ def conflicts(settings: Params) -> Iterator[str]:
             f"tokenize.num_bigrams is {settings.tokenize.num_bigrams}, but model.head"
             f" {settings.model.head} reads words in order: set the one to 0 or the other to mean"
         )
+
+
+def unread(settings: Params) -> Iterator[str]:
+    """Say which values a source would leave unread."""
+    texts = settings.download.texts
+    for key, sources in READ_BY.items():
+        unused = UNUSED.get(key)
+        if texts.source not in sources and getattr(texts, key) != unused:
+            yield (
+                f"download.texts.{key} is for source {' or '.join(sources)}, not {texts.source}:"
+                f" set it to {'null' if unused is None else unused}"
+            )
+    for name, of in settings.download.vectors.items():
+        if of.source != "glove-package":
+            continue
+        if of.sha256 is not None:
+            yield f"download.vectors.{name}.sha256 is for a file, not {of.source}: set it to null"
+        if of.dim not in (None, PACKAGED_DIM):
+            yield (
+                f"download.vectors.{name}.dim is {of.dim}, but {of.source} has {PACKAGED_DIM}: set"
+                " dim to null, or source to glove-text"
+            )
 
 
 def conflicts_of_encoders(settings: Params) -> Iterator[str]:
