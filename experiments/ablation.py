@@ -1,6 +1,6 @@
 """Show what each line of a setting is worth: python -m experiments.ablation.
 
-    python -m experiments.ablation --setting experiments/strong.yaml -S train.samples=200,5000
+    python -m experiments.ablation -S train.samples=200,5000 -S train.validation_samples=5000
 
 In:  a file of what differs from params.yaml. Every point of the grid that -S gives is run with all
      of it, and once without each of its lines, as experiments of DVC's queue.
@@ -18,7 +18,8 @@ import pandas as pd
 
 from experiments import points
 from experiments.dvc_queue import key_of, run_queue
-from experiments.runs import about, folder_for, name_data, read_data, slug
+from experiments.runs import about, folder_for, hidden, name_data, read_data, slug
+from experiments.sweep import positive
 from stages.report.markdown import lines_of, plain
 from stages.shared.errors import InputError
 from stages.shared.errors import run as run_main
@@ -48,6 +49,15 @@ def without(setting: list[str], given: list[str]) -> dict[str, list[str]]:
     return left_out
 
 
+def check_validation(point: list[str]) -> None:
+    """Raise InputError if a point has no texts to validate on, which tell what a line is worth."""
+    if not points.settings_of(point).train.validation_samples:
+        raise InputError(
+            f"{points.HELD_OUT} is 0, and accuracy on the validation texts is what is compared:"
+            f" add -S {points.HELD_OUT}=5000"
+        )
+
+
 def validation_accuracy(revision: str, variants: list[str]) -> dict[str, tuple[float, float]]:
     """Read each variant's accuracy after the last epoch: mean and standard deviation of draws.
 
@@ -70,7 +80,8 @@ def collect(
 ) -> pd.DataFrame:
     """One row for each finished experiment and variant: without, the axes, accuracy, std, change.
 
-    `change` is the accuracy minus that of the whole setting at the same point.
+    `change` is the accuracy minus that of the whole setting at the same point. In the axes the
+    secrets of URLs are hidden.
     """
     rows = []
     for run in finished:
@@ -83,7 +94,7 @@ def collect(
     table = pd.DataFrame(rows)
     whole = table[table["without"] == WHOLE].set_index([*axes, "variant"])["accuracy"]
     table["change"] = table["accuracy"] - table.set_index([*axes, "variant"]).index.map(whole)
-    return table.round(4)
+    return table.round(4).assign(**{axis: hidden(table[axis]) for axis in axes})
 
 
 def markdown(table: pd.DataFrame, axes: list[str]) -> str:
@@ -105,12 +116,15 @@ def main() -> None:
         prog="python -m experiments.ablation", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("--setting", type=Path, default=Path("experiments/strong.yaml"))
+    parser.add_argument(
+        "--setting", type=Path, default=Path("experiments/strong.yaml"),
+        help="YAML file of what differs from params.yaml; else experiments/strong.yaml",
+    )  # fmt: skip
     parser.add_argument(
         "-S", "--set-param", action="append", default=[], metavar="KEY=V1,V2",
         help="values of a parameter; one with several is a column of the table",
     )  # fmt: skip
-    parser.add_argument("-j", "--jobs", type=int, default=1, help="points at a time")
+    parser.add_argument("-j", "--jobs", type=positive, default=1, help="points at a time")
     parser.add_argument("--out", type=Path, help="folder; else one of its own below experiments/")
     arguments = parser.parse_args()
     setting = points.read_setting(arguments.setting)
@@ -119,6 +133,7 @@ def main() -> None:
     queued, places = [], []
     for key, rest in without(setting, [key_of(entry) for entry in own[0]]).items():
         for values in own:
+            check_validation(rest + values)
             queued.append(points.checked(rest + values))
             of = {key_of(entry): entry.partition("=")[2] for entry in values}
             places.append((key, tuple(of[axis] for axis in axes)))

@@ -23,6 +23,7 @@ from experiments.runs import METRICS, is_numeric, written
 from experiments.verdicts import SIZE, crossings
 from stages.report import figures
 from stages.shared.errors import InputError, run
+from stages.shared.text import without_secrets
 
 PANELS_A_ROW = 4
 PANEL = "curve"  # the column with the names of recorded curves
@@ -32,14 +33,14 @@ APART = 3.5 / 72  # inches between the dots of two variants at one point
 
 
 def by_panel(table: pd.DataFrame, panels: list[str]) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield each panel's title and rows."""
+    """Yield each panel's title, without the secrets of URLs, and rows."""
     if not panels:
         yield "", table
         return
     for values, part in table.groupby(panels, sort=False, dropna=False):
         pairs = zip(panels, values, strict=True)
         named = (written(v) if key == PANEL else f"{key} {written(v)}" for key, v in pairs)
-        yield ", ".join(named), part
+        yield ", ".join(map(without_secrets, named)), part
 
 
 def draw(
@@ -161,7 +162,7 @@ def recorded(path: Path) -> pd.DataFrame:
     Raises InputError if it is another table, or none.
     """
     try:
-        table = pd.read_csv(path)
+        table = pd.read_csv(path, keep_default_na=False, na_values=[""])  # a variant can be NA
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: no table can be read: {error}") from error
     if missing := {SIZE, "variant", "accuracy", "majority"} - {*table}:

@@ -137,7 +137,7 @@ def is_deserted() -> bool:
     """
     with opened() as waiting:
         files = Path(waiting.wdir).glob("dvc-exp-worker-*.json")
-        pids = [json.loads(file.read_text())["pid"] for file in files]
+        pids = [json.loads(file.read_text("utf-8"))["pid"] for file in files]
         begun = [waiting.proc.get(entry.stash_rev) for entry in waiting.iter_active()]
         pids += [process.pid for process in begun if process]
     return not any(map(is_alive, pids))
@@ -208,7 +208,7 @@ def uncached(root: Path | str = ".") -> list[str]:
     lock = Path(root) / LOCK
     if not lock.exists():
         return []
-    stages = yaml.safe_load(lock.read_text())["stages"].items()
+    stages = yaml.safe_load(lock.read_text("utf-8"))["stages"].items()
     needed = {str(parent) for _, of in stages for dep in of.get("deps", ())
               for parent in Path(dep["path"]).parents}  # fmt: skip
     files = Path(Repo(str(root)).cache.local.path)

@@ -27,6 +27,7 @@ from stages.shared import artifacts, params
 from stages.shared.errors import InputError
 from stages.shared.files import reading_input
 from stages.shared.schema import Loader, Params, Source, TextSource
+from stages.shared.text import without_secrets
 
 # The standard grid: of these sizes the last seven that the train split allows, for each head.
 SIZES = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
@@ -90,8 +91,8 @@ def expand(given: list[str]) -> list[list[str]]:
 
 
 def short(text: str, most: int = LONGEST) -> str:
-    """Cut a text to one line of so many characters."""
-    text = " ".join(text.split())
+    """Cut a text to one line of so many characters, the secrets of its URLs hidden."""
+    text = " ".join(without_secrets(text).split())
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
@@ -227,8 +228,9 @@ def varying(points: list[list[str]]) -> list[str]:
 
 
 def shown(point: list[str], keys: list[str] | None = None) -> str:
-    """Write a point for a message, or of it these parameters."""
-    return " ".join(e.lstrip("+") for e in point if keys is None or key_of(e) in keys)
+    """Write a point for a message, or of it these parameters, the secrets of URLs hidden."""
+    entries = (e.lstrip("+") for e in point if keys is None or key_of(e) in keys)
+    return " ".join(map(without_secrets, entries))
 
 
 def say(line: str) -> None:

@@ -33,6 +33,7 @@ from dvc.repo import Repo
 from tqdm import tqdm
 
 from experiments import dvc_queue
+from stages.shared.text import without_secrets
 
 SHARED = "embed"  # the last of the stages whose work points have in common
 OWN = ("model.", "train.", "variants.")  # parameters that no stage up to SHARED reads
@@ -187,7 +188,7 @@ def read_log(root: Path, options: dict[str, str]) -> str:
     """Read what DVC has said in a workspace, without keys and without progress bars."""
     log = (root / ".dvc/tmp/log").read_text(errors="replace")
     for option, value in options.items():
-        if re.search(SECRET, option):
+        if value and re.search(SECRET, option):
             log = log.replace(value, "***")
     log = re.sub(r"//[^/@\s]+@", "//***@", log)
     log = re.sub(BAR, "", log)
@@ -254,6 +255,11 @@ def run_point(source: Source, name: str, settings: list[str]) -> Iterator[Outcom
             raise RuntimeError(tail(log))
     node = f"{socket.gethostname()} {ray.get_runtime_context().get_node_id()[:8]}"
     yield Outcome(node, re.findall("Running stage '(.+?)'", log), experiment, tail(log))
+
+
+def failure(name: str, settings: list[str], log: str) -> str:
+    """Say that a point failed, with its values and its log, the secrets of URLs hidden."""
+    return f"{name} ({' '.join(map(without_secrets, settings))}) failed:\n{without_secrets(log)}"
 
 
 def finished(commit: str) -> set[str]:
@@ -348,7 +354,7 @@ def run(
     for node, count in sorted(ran.items()):
         print(f"{node} ran", ", ".join(f"{stage} {n}" for stage, n in sorted(count.items())))
     for name, log in failed.items():
-        print(f"{name} ({' '.join(missing[name])}) failed:\n{log}", file=sys.stderr)
+        print(failure(name, missing[name], log), file=sys.stderr)
     remote, options = source.remote  # for a revision, DVC resolves a relative URL wrongly
     config = {"core": {"remote": remote}, "remote": {remote: options}}
     refs = [ref_of(commit, name) for name in dict.fromkeys(names) if name not in failed]

@@ -17,6 +17,7 @@ import pandas as pd
 from stages.shared import artifacts, params
 from stages.shared.errors import InputError
 from stages.shared.evidence import REFERENCE
+from stages.shared.text import distinct, without_secrets
 
 UNFINISHED = ("Queued", "Running", "Failed")
 INPUTS = ("data/raw/", "stages/")  # runs can be compared that had the same of these
@@ -83,7 +84,7 @@ def groups(runs: pd.DataFrame, swept: str, panels: list[str]) -> list[pd.DataFra
 
     Runs of one group may differ in the number of draws too: each has intervals of its own. Of equal
     points the one with the most draws is taken. Column `shared` is a hash of what the runs of a
-    group have in common.
+    group have in common. In `swept` and `panels` the secrets of URLs are hidden.
     """
     free = {swept, *panels, REPEATS}
     if any(key.startswith("download.vectors.") for key in free):
@@ -95,8 +96,15 @@ def groups(runs: pd.DataFrame, swept: str, panels: list[str]) -> list[pd.DataFra
         digest = hashlib.sha256(repr([*shared.items()]).encode()).hexdigest()[:8]
         group = group.sort_values(REPEATS, ascending=False, kind="stable")
         group = group.drop_duplicates([swept, *panels]).assign(shared=digest)
-        found.append(group.sort_values([*panels, swept], key=sortable))
+        group = group.sort_values([*panels, swept], key=sortable)
+        found.append(group.assign(**{key: hidden(group[key]) for key in (swept, *panels)}))
     return sorted(found, key=len, reverse=True)
+
+
+def hidden(values: pd.Series) -> pd.Series:
+    """Hide the secrets of URLs; URLs that differ in nothing else are numbered."""
+    texts = sorted({value for value in values if isinstance(value, str)})
+    return values.replace(dict(zip(texts, distinct(map(without_secrets, texts)), strict=True)))
 
 
 def left_out(
@@ -154,7 +162,10 @@ def read_draws(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
     for _, run in runs.iterrows():
         command = ["git", "show", f"{run['rev']}:{SCORES}"]
         done = subprocess.run(command, capture_output=True)
-        table = pd.read_csv(BytesIO(done.stdout)) if not done.returncode else pd.DataFrame()
+        if done.returncode:
+            continue
+        # A variant may be called NA.
+        table = pd.read_csv(BytesIO(done.stdout), keep_default_na=False, na_values=[""])
         if metric in table:
             rows = table[["variant", metric]].rename(columns={metric: "draw"})
             found.append(rows.assign(experiment=name_of(run)))

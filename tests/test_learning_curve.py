@@ -1,5 +1,7 @@
 """The learning curve joins what can be compared, and lays it out as table, page and figure."""
 
+import subprocess
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ import pytest
 from experiments import curve_figure, runs, verdicts
 from experiments import learning_curve as lc
 from stages.shared.errors import InputError
+from stages.shared.files import whole
 
 SWEPT, PANELS = "train.samples", ["model.head"]
 PAIR = [("a", 100), ("b", 200)]
@@ -80,6 +83,26 @@ def test_other_vectors_are_compared_where_they_were_swept():
         for panels in (["download.vectors.glove.dim"], PANELS)
     ]
     assert [len(groups) for groups in found] == [1, 2]
+
+
+def test_vectors_at_urls_are_told_apart_and_their_secrets_not_told():
+    key = "download.vectors.glove.path"
+    values = [*(f"http://me:PW@host/v.txt?token={token}" for token in ("SECRET", "OTHER")), "v.txt"]
+    hidden = ["http://***@host/v.txt?token=***", "http://***@host/v.txt?token=*** (2)", "v.txt"]
+    rows = [run(str(n), n, **{key: value}) for value in values for n in (100, 200)]
+    [group] = runs.groups(runs.collect(rows, [], SWEPT, [key]), SWEPT, [key])
+    table = lc.curve(group, SWEPT, [key], DATA)
+    assert [title for title, _ in curve_figure.by_panel(table, [key])] == [
+        f"{key} {name}" for name in hidden
+    ]
+    [group] = runs.groups(runs.collect(rows[::2], [], key, []), key, [])
+    over = lc.curve(group, key, [], DATA)
+    text = lc.report(over, key, [], "title", "accuracy", "")
+    assert sum(line.startswith(("| http", "| v.txt")) for line in text.splitlines()) == 3
+    for told in (text, over.to_csv(), table.to_csv()):
+        assert not any(secret in told for secret in ("PW", "SECRET", "OTHER"))
+    old = table.replace(dict(zip(hidden, values, strict=True)))  # as it was written before
+    assert not any("PW" in title for title, _ in curve_figure.by_panel(old, [key]))
 
 
 def test_a_curve_has_a_row_for_each_run_and_variant_with_its_band():
@@ -358,6 +381,26 @@ def test_recorded_curves_are_drawn_side_by_side_under_their_names(tmp_path, monk
     }  # fmt: skip
 
 
+def test_a_variant_may_be_called_na_and_an_empty_number_is_none(tmp_path, monkeypatch):
+    path = tmp_path / "curve.csv"
+    path.write_text("train.samples,variant,accuracy,majority\n100,NA,,0.5\n200,null,0.7,0.5\n")
+    table = curve_figure.recorded(path)
+    assert table["variant"].tolist() == ["NA", "null"]
+    assert table["accuracy"].isna().tolist() == [True, False]
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / runs.SCORES).write_text("variant,repeat,accuracy\nNA,0,0.6\nlearned,0,\n")
+    for command in (
+        ["init", "--quiet"],
+        ["add", "."],
+        ["-c", "user.name=T", "-c", "user.email=t@example.com", "commit", "-qm", "Begin"],
+    ):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    monkeypatch.chdir(tmp_path)
+    draws = runs.read_draws(pd.DataFrame([run("a", 100) | {"rev": "HEAD"}]), "accuracy")
+    assert draws["variant"].tolist() == ["NA", "learned"]
+    assert draws["draw"].isna().tolist() == [False, True]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -447,3 +490,16 @@ def test_anybodys_name_makes_a_harmless_folder():
     assert runs.slug("../../etc/[1] ü.csv", None) == "etc-1-ü.csv"
     assert runs.slug("..", None) == "data"
     assert len(runs.slug("x" * 1000, None)) < 50
+
+
+def test_where_a_link_leads_to_a_folder_the_folder_is_written_and_the_link_stays(tmp_path):
+    target, link = tmp_path / "disk/model", tmp_path / "model"
+    target.mkdir(parents=True)
+    (target / "old").touch()
+    link.symlink_to("disk/model")
+    with whole(link) as folder:
+        folder.mkdir()
+        (folder / "new").touch()
+    assert link.is_symlink()
+    assert [path.name for path in target.iterdir()] == ["new"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["disk", "model", "model", "new"]

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from stages.predict.scoring import Scorer
-from stages.train.batches import WIDTH_STEP, drop_words, prepare, stacked
+from stages.train.batches import WIDTH_STEP, cut, drop_words, prepare, stacked
 from stages.train.loop import SUPPORTED, Loop, initial_weights
+from stages.train.machine import repeats_at_once
 from stages.train.network import CONV_WIDTH, build_model
 
 HEADS = ("flatten", "mean", "conv")
@@ -234,6 +235,43 @@ def test_threads_at_once_give_what_each_alone_gives():
         assert all(map(np.array_equal, weights, alone[0]))
 
 
+class AsBefore(dict):
+    """Widths into which another thread, after each change, writes what they were."""
+
+    def __setitem__(self, key, value):
+        pass
+
+
+def test_a_width_that_another_thread_writes_meanwhile_changes_nothing():
+    model = a_model("mean")
+    alone, raced = (Loop(model, "rmsprop", LEARNING_RATE, BATCH_SIZE) for _ in range(2))
+    raced.widths = AsBefore(raced.widths)
+    for reviews in (REPEATED, DISTINCT):  # of more words: the epoch is traced anew
+        (weights, history), (expected, expected_history) = (
+            run(loop.fit, model, reviews) for loop in (raced, alone)
+        )
+        assert history == expected_history
+        assert all(map(np.array_equal, weights, expected))
+
+
+@pytest.mark.parametrize("averaged", [True, False])
+def test_a_batch_is_no_larger_than_the_texts_need(averaged):
+    reviews = prepare(REPEATED, NUM_WORDS, averaged)
+    batches, large = (cut(reviews, np.float32(LABELS), size) for size in (SAMPLES, 1_000_000))
+    assert large["labels"].shape == (1, 64)  # a multiple of 32
+    for name, values in batches.items():
+        np.testing.assert_array_equal(large[name], values)
+    assert cut(reviews[:0], np.float32([]), 1_000_000)["weight"].tolist() == [[0] * 32]
+
+
+@pytest.mark.parametrize(
+    ("allotted", "number"),
+    [("", 2), ("1", 1), ("8", 2), ("1,4", 1), (" 1 ", 1), ("0", 2), ("-1", 2), ("all", 2)],
+)
+def test_repeats_at_once_are_what_a_scheduler_allots_if_that_is_a_number(allotted, number):
+    assert repeats_at_once(allotted) == number
+
+
 @pytest.mark.parametrize("head", ["flatten", "mean"])
 def test_dropped_words_are_their_share_and_a_mean_is_that_of_the_rest(head):
     reviews = prepare(np.tile(REPEATED, (50, 1)), NUM_WORDS, head == "mean")
@@ -273,9 +311,14 @@ def test_without_validation_reviews_training_is_the_same_and_their_measures_are_
     assert all(np.isnan([row["val_loss"], row["val_accuracy"]]).all() for row in history)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("dim", [255, 256, 300])
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize(
+    ("head", "dim"),
+    [
+        ("flatten", 300),  # the only one of which a row is wider than a part of a product
+        *(pytest.param(head, dim, marks=pytest.mark.slow) for head in HEADS for dim in (255, 256)),
+        *(pytest.param(head, 300, marks=pytest.mark.slow) for head in HEADS if head != "flatten"),
+    ],
+)
 def test_widths_at_and_beside_the_size_of_a_product_are_trained_as_keras_does(head, dim):
     model = build_model(head, NUM_WORDS, dim, MAXLEN, HIDDEN_UNITS, trainable=True)
     fit = Loop(model, "sgd", LEARNING_RATE, BATCH_SIZE).fit

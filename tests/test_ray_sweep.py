@@ -118,3 +118,17 @@ def test_what_would_not_run_elsewhere_is_refused_with_a_line(machines, small, st
     edit_params(root, train__samples=50)
     _, err = finish(start(root), status=1)
     assert err == "error: nodes run what is committed, and params.yaml differs\n"
+
+
+def test_a_point_that_failed_is_told_without_keys_and_without_the_secrets_of_urls(tmp_path):
+    from experiments.ray_sweep import failure, read_log  # ray reads its environment as it comes
+
+    (tmp_path / ".dvc/tmp").mkdir(parents=True)
+    (tmp_path / ".dvc/tmp/log").write_text("get http://me:PW@host/x?token=TOKEN\nwith KEY\n")
+    log = read_log(tmp_path, {"password": "", "access_key_id": "KEY"})
+    point = ["++train.samples=20", '++download.texts.path="http://me:PW@host/x?token=TOKEN"']
+    assert failure("point-1", point, log).splitlines() == [
+        'point-1 (++train.samples=20 ++download.texts.path="http://***@host/x?token=***) failed:',
+        "get http://***@host/x?token=***",
+        "with ***",
+    ]

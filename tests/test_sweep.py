@@ -1,6 +1,7 @@
 """The sweep and the ablation: which points there are, and what DVC's queue makes of them."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -121,7 +122,7 @@ def test_what_a_head_cant_read_is_left_out_of_the_standard_grid(here, capsys):
     ("setting", "given", "n_points"),
     [
         ([], ["train.epochs=1"], 12),
-        ([], ["train.epochs=1", "download.texts.split_seed=1"], 12),
+        ([], ["train.epochs=1", "download.texts.duplicates=drop"], 12),
         ([], ["train.samples=20"], 1),
         ([], ["train.samples=20,30", "train.epochs=1"], 2),
         ([], ["model.head=mean,conv"], 2),
@@ -129,7 +130,7 @@ def test_what_a_head_cant_read_is_left_out_of_the_standard_grid(here, capsys):
         ([], ["seed=range(0,3)"], 3),
         ([], ["train.samples=20,20,30"], 2),
         (["++model.head=mean"], [], 1),
-        (["++model.head=mean"], ["download.texts.split_seed=1"], 1),
+        (["++model.head=mean"], ["download.texts.duplicates=drop"], 1),
         (["++model.head=mean"], ["train.samples=20,30"], 2),
     ],
 )
@@ -195,6 +196,19 @@ def test_where_no_point_can_run_one_line_says_why(here, given, said):
     assert "\n" not in str(caught.value)
 
 
+def test_points_that_are_left_out_are_named_without_the_secrets_of_their_urls(here, capsys):
+    key = "download.vectors.glove.path"
+    url = "http://user:PASSWORD@host/v.txt?token=TOKEN"
+    points.plan([], [f"{key}='{url}',v.txt", "train.samples=20,9999"])
+    said = capsys.readouterr().err
+    assert f"{key}='http://***@host/v.txt?token=*** train.samples=9999, " in said
+    assert "PASSWORD" not in said
+    assert "TOKEN" not in said
+    with pytest.raises(InputError) as caught:  # cut short in the middle of the password
+        points.expand([f"{key}=[http://user:{'PASSWORD' * 20}@host"])
+    assert "PASSWORD" not in str(caught.value)
+
+
 def test_only_parameters_can_be_drawn_over(here):
     points.check_keys([], ["train.samples", "embed.random.dim"])
     with pytest.raises(InputError, match="--over and --panel take parameters, and accuracy is"):
@@ -205,7 +219,7 @@ def test_only_parameters_can_be_drawn_over(here):
     "value", ["größe [1], x.csv", 'a "b" \\', "\\", "a=b {c}", 0.5, None, True]
 )
 def test_a_quoted_value_is_taken_as_it_is(here, value):
-    point = [f"++download.texts.positive={points.quoted(value)}"]
+    point = ["++download.texts.source=folder", f"++download.texts.positive={points.quoted(value)}"]
     assert points.settings_of(point).download.texts.positive == value
 
 
@@ -387,6 +401,20 @@ def little(run, tmp_path, monkeypatch) -> Path:
     return root
 
 
+def test_what_the_cache_lacks_is_found_by_names_of_any_language_in_any_locale(little):
+    outs = [{"path": "größe", "md5": "0" * 32 + ".dir"}]
+    stages = {"first": {"outs": outs}, "second": {"deps": [{"path": "größe/part"}]}}
+    lock = yaml.safe_dump({"stages": stages}, allow_unicode=True)
+    (little / "dvc.lock").write_text(lock, "utf-8")
+    ascii_only = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    code = "from experiments.dvc_queue import uncached; print(*uncached())"
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | ascii_only | {"PYTHONPATH": str(PROJECT)},
+        stdout=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    assert found.stdout == "first\n"
+
+
 @pytest.mark.slow
 def test_points_that_were_run_run_again_in_a_clone_that_has_not_run_the_commit(
     run, tmp_path, monkeypatch
@@ -493,6 +521,58 @@ def test_a_setting_is_read_as_dvc_takes_it(tmp_path):
     assert points.read_setting(path) == [
         "++train.epochs=3", '++train.schedule="linear"', "++seed=1",
     ]  # fmt: skip
+
+
+def test_a_setting_with_a_key_twice_is_refused_with_the_line(tmp_path):
+    path = tmp_path / "setting.yaml"
+    path.write_text("train: {samples: 1000}\nseed: 1\ntrain: {epochs: 30}\n")
+    with pytest.raises(InputError) as caught:
+        points.read_setting(path)
+    said = str(caught.value)
+    assert said.startswith(f"{path} can't be read: not valid YAML: the key train is there a second")
+    assert ", line 3, column 1" in said
+    assert "\n" not in said
+
+
+def test_an_ablation_without_texts_to_validate_on_is_refused_before_a_point_is_queued(
+    here, monkeypatch
+):
+    (here / "setting.yaml").write_text("train: {validation_samples: 0, epochs: 3}\n")
+    argv = ["ablation", "--setting", "setting.yaml", "-S", "train.samples=20,40"]
+    monkeypatch.setattr(sys, "argv", argv)
+    with pytest.raises(InputError, match=r"add -S train\.validation_samples=5000"):
+        ablation.main()
+    # Given, the number holds at each point, and its line is never left out.
+    setting, given = points.read_setting(here / "setting.yaml"), "++train.validation_samples=30"
+    left_out = ablation.without(setting, [points.key_of(given)])
+    assert [*left_out] == ["nothing", "train.epochs"]
+    for rest in left_out.values():
+        assert points.settings_of([*rest, given]).train.validation_samples == 30
+        ablation.check_validation([*rest, given])
+
+
+def test_an_ablation_tells_urls_apart_and_does_not_tell_their_secrets(little, run):
+    (little / "metrics/training").mkdir(parents=True)
+    rows = "repeat,epoch,val_accuracy\n0,1,0.5\n0,2,0.6\n"
+    (little / "metrics/training/learned.csv").write_text(rows)
+    run(little, "git", "add", "metrics")
+    run(little, "git", "commit", "--quiet", "--message", "Train")
+    finished = [{"Experiment": n, "rev": "HEAD", "learned.log_loss": 0.5} for n in "abc"]
+    urls = [f"http://me:PW@host/v.txt?token={token}" for token in ("SECRET", "OTHER")]
+    axis, places = "download.vectors.glove.path", [*urls, "v.txt"]
+    names = {n: ("nothing", (place,)) for n, place in zip("abc", places, strict=True)}
+    table = ablation.collect(finished, names, [axis])
+    hidden = "http://***@host/v.txt?token=***"
+    assert set(table[axis]) == {hidden, f"{hidden} (2)", "v.txt"}
+    assert table["accuracy"].tolist() == [0.6] * 3
+    assert table["change"].tolist() == [0] * 3
+
+
+def test_an_ablation_runs_at_least_one_point_at_a_time(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["ablation", "-j", "0"])
+    with pytest.raises(SystemExit):
+        ablation.main()
+    assert "invalid positive value: '0'" in capsys.readouterr().err
 
 
 def test_every_line_of_the_strong_setting_is_needed_or_can_be_left_out(monkeypatch):

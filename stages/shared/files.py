@@ -59,8 +59,11 @@ def reading_input(path: Path, mend: str = "") -> Iterator[None]:
 def whole(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` to write a file or folder to; it takes the name at the end.
 
-    What an interrupted run left there is removed first, so nothing stale is ever completed.
+    What an interrupted run left there is removed first, so nothing stale is ever completed. A link
+    to a folder stays: the folder that it leads to is written.
     """
+    if path.is_symlink() and path.is_dir():
+        path = path.resolve()
     partial = path.with_name(path.name + ".partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     remove(partial)

@@ -5,11 +5,12 @@ The rules about two keys together are in `stages.shared.params`, which reads the
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
+from yaml.composer import ComposerError
 
 MOST = 2**31 - 1  # rows and indices are int32
 PositiveInt = Annotated[int, Field(ge=1, le=MOST)]
@@ -36,15 +37,29 @@ OFFICIAL = {
         "617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb",
     ),
 }
+MERGE = "tag:yaml.org,2002:merge"  # of the key <<
 
 
 class Loader(yaml.SafeLoader):
     """Reads YAML 1.2, as DVC does, where PyYAML reads 1.1: `no` and `on` are texts, 1e-3 a number.
 
-    It follows the core schema (YAML 1.2.2, 10.3.2), but a number that begins with 0 is a text.
+    It follows the core schema (YAML 1.2.2, 10.3.2), but a number that begins with 0 is a text. A
+    key that is there twice raises ComposerError, where PyYAML takes the last.
     """
 
     yaml_implicit_resolvers = {}  # noqa: RUF012
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Compose a mapping of keys that are distinct before anything is merged into it."""
+        node, seen = super().compose_mapping_node(anchor), set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag == MERGE:
+                continue
+            if (key.tag, key.value) in seen:
+                said = f"the key {key.value} is there a second time"
+                raise ComposerError(None, None, said, key.start_mark)
+            seen.add((key.tag, key.value))
+        return node
 
 
 for tag, pattern, first in (

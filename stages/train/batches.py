@@ -85,6 +85,7 @@ def cut(
 
     `ids` is (batches, batch_size, maxlen), or (batches, width) with a `share` of a `text` each.
     """
+    batch_size = min(batch_size, max(len(y), 1))  # a larger one would take memory for nothing
     weight = np.ones(len(y), np.float32)
     batches = {"labels": in_batches(y, batch_size), "weight": in_batches(weight, batch_size)}
     if isinstance(texts, np.ndarray):

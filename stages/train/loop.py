@@ -185,8 +185,8 @@ class Loop:
             words, batches["ids"] = compact(batches["ids"], n_rows, self.widths["words"])
             self.widths["words"] = words.shape[1]
             batches["rows" if self.row_by_row else "words"] = words
-        if self.row_by_row:
-            n_rows = self.widths["words"]
+            if self.row_by_row:
+                n_rows = words.shape[1]  # not `widths`, which other threads write too
         if self.embedding.trainable:
             self.table_optimizer(n_rows)  # its variables can't be created by a trace
         return tf.nest.map_structure(tf.constant, batches)

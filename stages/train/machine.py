@@ -11,14 +11,26 @@ from stages.shared import artifacts
 from stages.shared.files import whole
 
 THREADS = 2  # a number of them for each machine would give each machine weights of its own
-# Repeats at once: what a scheduler allots, as OpenMP reads it, "2" or, for each level, "2,1".
-AT_ONCE = min(THREADS, int((os.environ.get("OMP_NUM_THREADS") or str(THREADS)).split(",")[0]))
+
+
+def repeats_at_once(allotted: str) -> int:
+    """Read how many a scheduler allots, as OpenMP does: "2" or, for each level, "2,1".
+
+    Of anything else, as of 0, it is as if nothing were said.
+    """
+    first = allotted.partition(",")[0].strip()
+    number = int(first) if first.isdecimal() else 0
+    return min(number or THREADS, THREADS)
+
+
+AT_ONCE = repeats_at_once(os.environ.get("OMP_NUM_THREADS", ""))
 
 
 def processor() -> str:
     """Name the processor, as the system does."""
     cpu_info = Path("/proc/cpuinfo")
-    named = re.search("model name\\s*: (.*)", cpu_info.read_text()) if cpu_info.exists() else None
+    listed = cpu_info.read_text("utf-8") if cpu_info.exists() else ""
+    named = re.search("model name\\s*: (.*)", listed)
     return named[1] if named else platform.processor()
 
 
@@ -32,4 +44,4 @@ def record(variant: str, packages: tuple[str, ...]) -> None:
         "threads": THREADS,
     }
     with whole(artifacts.trained_on(variant)) as partial_file:
-        partial_file.write_text(json.dumps(found, indent=2) + "\n")
+        partial_file.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
