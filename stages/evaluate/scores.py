@@ -44,7 +44,7 @@ def score(labels: np.ndarray, judged: Judged) -> pd.DataFrame:
         {
             "accuracy": right.mean(),
             "balanced_accuracy": metrics.balanced_accuracy_score(labels, classes),
-            "macro_f1": metrics.f1_score(labels, classes, average="macro", zero_division=0),
+            "macro_f1": metrics.f1_score(labels, classes, average="macro"),
             "log_loss": metrics.log_loss(labels, repeat),
             "roc_auc": metrics.roc_auc_score(
                 labels, repeat, multi_class="ovr" if many else "raise"
