@@ -219,6 +219,17 @@ def test_a_confusion_matrix_has_the_actual_labels_from_top_to_bottom(drawn):
     assert left.images[0].get_clim() == (0, 1)
 
 
+def test_of_one_variant_there_is_one_matrix_and_of_three_the_lowest_have_the_labels(drawn):
+    names = ["x", "a"]
+    rows = [(actual, predicted, 1, 0.5) for actual in names for predicted in names]
+    table = pd.DataFrame(rows, columns=["actual", "predicted", "texts", "share"])
+    only, _ = drawn(figures.confusion, {"learned": table}).axes
+    assert [label.get_text() for label in only.get_xticklabels()] == names
+    upper, _, lower, *_ = drawn(figures.confusion, dict.fromkeys("abc", table)).axes
+    assert not any(label.get_visible() for label in upper.get_xticklabels())
+    assert all(label.get_visible() for label in lower.get_xticklabels())
+
+
 def test_calibration_has_a_line_for_each_repeat_of_each_variant(drawn):
     learned = [(0, 0.2, 0.3), (0, 0.7, 0.6), (1, 0.1, 0.4), (1, 0.8, 0.5)]
     zebra = [(0, 0.1, 0.2), (0, 0.9, 0.8)]
