@@ -110,6 +110,7 @@ def test_the_card_says_where_the_model_comes_from_and_how_good_it_is(used, expor
     row = f"| accuracy | {right:.3f} | {ends.low:.3f} to {ends.high:.3f} |"
     assert row in text
     assert text.startswith("# `learned`, trained on aclImdb\n")
+    assert "icu4py" not in text
     assert "| neg | 100 | 30 |" in text
     assert "| `train.samples` | 40 |" in text
     assert "differ from those of the pipeline by at most" in text
@@ -125,6 +126,23 @@ def test_the_card_has_a_row_for_each_of_twenty_labels(n_labels):
     rows = counted(data).splitlines()[2:]
     assert rows[19] == "| label 19 | 119 | 19 |"
     assert rows[20:] == ["| … |  |  |"] * (n_labels > 20)
+
+
+def test_the_projector_has_a_row_of_numbers_for_each_word(used, run, tmp_path):
+    root = used("flatten")
+    tool(run, root, "projector", "--words", "20", "--out", str(tmp_path))
+    words = [line.split("\t")[0] for line in (tmp_path / "words.tsv").read_text().splitlines()]
+    assert words == ["word", *pq.read_table(root / artifacts.VOCABULARY)["word"].to_pylist()[:20]]
+    import h5py
+
+    with h5py.File(root / artifacts.weights("pretrained", 0)) as file:
+        trained = file["layers/embedding/vars/0"][1:21]
+    initial = np.load(root / artifacts.embedding("glove"))[1:21]
+    for name, expected in (("before", initial), ("after", trained)):
+        found = np.loadtxt(tmp_path / f"pretrained_{name}.tsv", delimiter="\t")
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+    config = (tmp_path / "projector_config.pbtxt").read_text()
+    assert config.count("tensor_path") == 2 * 3  # tfidf has none
 
 
 @pytest.mark.parametrize("variant", ["learned", "tfidf"])
