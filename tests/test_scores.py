@@ -9,7 +9,7 @@ from sklearn import metrics
 
 from stages.evaluate import per_text, uncertainty
 from stages.evaluate import scores as scores_of
-from stages.evaluate.uncertainty import interval_over_texts
+from stages.evaluate.uncertainty import interval_over_texts, paired_interval
 from stages.shared import artifacts, predictions
 from stages.shared.predictions import Judged, judge
 
@@ -295,8 +295,8 @@ def test_the_best_is_compared_with_the_second_and_may_be_no_better_than_others()
     # The best's, but wrong about one text in a hundred.
     near = judge(labels, np.where(np.arange(400) % 100, better.probabilities, 1 - labels))
     judged = {"learned": worse, "near": near, "first": better}
-    constant = labels == 1
-    found = scores_of.best(judged, constant, None, 0.01)
+    majority = float(labels.mean())
+    found = scores_of.best(judged, majority, None, 0.01)
     assert [*found] == [
         "variant", "second", "accuracy", "accuracy_low", "accuracy_high", "undecided",
         "over_majority", "over_majority_low", "over_majority_high",
@@ -304,19 +304,19 @@ def test_the_best_is_compared_with_the_second_and_may_be_no_better_than_others()
     ]  # fmt: skip
     assert (found["variant"], found["second"], found["undecided"]) == ("first", "near", ["near"])
     gap = scores_of.compare(labels, better, near, None, 0.01)
-    always = judge(labels, np.ones_like(better.probabilities))
-    above = scores_of.compare(labels, better, always, None, 0.01)
+    above = paired_interval(better.right - majority, None, 0.01)
     for key in ("accuracy", "accuracy_low", "accuracy_high"):
         assert found[key] == gap[key]
-        assert found[key.replace("accuracy", "over_majority")] == above[key]
+    keys = "over_majority", "over_majority_low", "over_majority_high"
+    assert [found[key] for key in keys] == pytest.approx(above, abs=5e-5)
     ends = interval_over_texts(better.right.mean(axis=0))
     assert (found["over_texts_low"], found["over_texts_high"]) == pytest.approx(ends, abs=5e-5)
     assert (
-        scores_of.best({"learned": worse, "first": better}, constant, None, 0.01)["undecided"] == []
+        scores_of.best({"learned": worse, "first": better}, majority, None, 0.01)["undecided"] == []
     )
-    alone = scores_of.best({"learned": worse}, constant, None, 0.01)
+    alone = scores_of.best({"learned": worse}, majority, None, 0.01)
     assert (alone["variant"], alone["second"], alone["accuracy"]) == ("learned", None, None)
     once = {name: judge(labels, of.probabilities[:1]) for name, of in judged.items()}
-    once = scores_of.best(once, constant, None, 0.01)
+    once = scores_of.best(once, majority, None, 0.01)
     assert once["accuracy_low"] is once["over_majority_low"] is None
     assert once["undecided"] == ["near", "learned"]

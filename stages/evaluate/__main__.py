@@ -154,9 +154,9 @@ def main() -> None:
 
     evaluation: dict[str, Any] = {name: summarize(table) for name, table in scores.items()}
     evaluation["gap"] = compare_all(labels, judged, groups, overlap)
-    constant = labels == np.bincount(train_labels).argmax()
-    evaluation["best"] = best(judged, constant, groups, overlap)
-    evaluation |= rounded({"majority": constant.mean()})
+    majority = float((labels == np.bincount(train_labels).argmax()).mean())
+    evaluation["best"] = best(judged, majority, groups, overlap)
+    evaluation |= rounded({"majority": majority})
     names = data["labels"]
     counts = {name: confusion_counts(labels, own) for name, own in judged.items()}
     found = {

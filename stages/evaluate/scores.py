@@ -121,14 +121,15 @@ def ends(
 
 
 def best(
-    judged: dict[str, Judged], constant: np.ndarray, groups: np.ndarray | None, overlap: float
+    judged: dict[str, Judged], majority: float, groups: np.ndarray | None, overlap: float
 ) -> dict[str, Any]:
     """Compare the variant of the highest accuracy with the second, and with all others.
 
-    constant (n_texts,) bool: where it is right to say the most frequent label always. Returns
+    `majority` is the accuracy of always saying the most frequent label. Returns
     - `variant` and `second`, their gap in accuracy with its interval, None without a second;
     - `undecided`: the others than which the first is not significantly more accurate;
-    - `over_majority`: the gap in accuracy of the first to always saying that label, likewise;
+    - `over_majority`: the accuracy of the first less that, likewise: the interval is one of the
+      first alone, as a test split has its labels in proportions that are not left to chance;
     - `over_texts_low`, `over_texts_high`: the interval of its accuracy over test texts alone.
     """
     first, *others = sorted(judged, key=lambda name: -judged[name].right.mean())
@@ -140,7 +141,7 @@ def best(
         "second": others[0] if others else None,
         **ends("accuracy", gaps[others[0]] if others else (None, None, None)),
         "undecided": [name for name, (_, low, _) in gaps.items() if low is None or low <= 0],
-        **ends("over_majority", paired_interval(right - constant, groups, overlap)),
+        **ends("over_majority", paired_interval(right - majority, groups, overlap)),
         **rounded({"over_texts_low": low, "over_texts_high": high}),
     }
 
