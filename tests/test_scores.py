@@ -311,6 +311,10 @@ def test_the_best_is_compared_with_the_second_and_may_be_no_better_than_others()
     assert [found[key] for key in keys] == pytest.approx(above, abs=5e-5)
     ends = interval_over_texts(better.right.mean(axis=0))
     assert (found["over_texts_low"], found["over_texts_high"]) == pytest.approx(ends, abs=5e-5)
+    groups = np.arange(400) // 20
+    grouped = scores_of.best(judged, majority, groups, 0.01)
+    ends = interval_over_texts(better.right.mean(axis=0), groups)
+    assert (grouped["over_texts_low"], grouped["over_texts_high"]) == pytest.approx(ends, abs=5e-5)
     assert (
         scores_of.best({"learned": worse, "first": better}, majority, None, 0.01)["undecided"] == []
     )
