@@ -426,7 +426,8 @@ def main() -> None:
     cost = (
         f"{number_of(len(group), 'size')}, {settings.train.repeats} draws and"
         f" {number_of(len(settings.variants), 'variant')}: this run took {minutes:.1f} minutes,"
-        f" {arguments.jobs} sizes at a time. What was in DVC's cache before took no time."
+        f" {number_of(arguments.jobs, 'size')} at a time. What was in DVC's cache before took no"
+        " time."
     )
     name = "strong-answer" if arguments.strong else "answer"
     table = name_data(table, data).assign(setting=name, shared=group["shared"].iloc[0])

@@ -88,6 +88,16 @@ def glove(made_once) -> Path:
     return made_once("glove.txt", build)
 
 
+def tables_of(page: str) -> dict[str, list[list[str]]]:
+    """The cells of each table of a page, by the section that it stands in."""
+    found = {}
+    for section in page.split("\n## ")[1:]:
+        lines = [line for line in section.splitlines() if line.startswith("| ")]
+        cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+        found[section.splitlines()[0]] = [row for row in cells if not row[0].startswith("-")]
+    return found
+
+
 def edit_params(root: Path, **changes: object) -> None:
     """Change keys of a project's params.yaml; `__` stands for the dot between two names."""
     path = root / "params.yaml"

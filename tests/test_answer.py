@@ -11,7 +11,7 @@ import pytest
 from experiments import answer, points
 from stages.shared.errors import InputError
 from stages.shared.schema import Params, Start
-from tests.conftest import PROJECT, TRACKED
+from tests.conftest import PROJECT, TRACKED, tables_of
 
 SURE, EQUAL = "significantly the most accurate", "which can't be told apart"
 SIMPLE = "the simplest: nothing is significantly more accurate"
@@ -288,16 +288,6 @@ def test_a_variant_with_a_doubt_is_not_taken_and_the_others_are(measured):
     )
     # Vectors that all others start from are no doubt about learned.
     assert taken("few vectors", "", "few vectors")[2] == (("learned",), SURE)
-
-
-def tables_of(page: str) -> dict[str, list[list[str]]]:
-    """The cells of each table of a page, by the section that it stands in."""
-    found = {}
-    for section in page.split("\n## ")[1:]:
-        lines = [line for line in section.splitlines() if line.startswith("| ")]
-        cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-        found[section.splitlines()[0]] = [row for row in cells if not row[0].startswith("-")]
-    return found
 
 
 F1 = {"zebra": 0.15, "learned": 0.2, "tfidf": 0.1}

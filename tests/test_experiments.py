@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from inspect import getsource
 from io import StringIO
@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from experiments import ablation
-from tests.conftest import PROJECT, edit_params
+from tests.conftest import PROJECT, edit_params, tables_of
 
 VARIANTS = ["learned", "pretrained", "finetuned"]
 REPEATS, T = 3, 4.302653  # so many standard errors to a side has a 95 % band of three draws
@@ -80,6 +80,41 @@ def validate(params: dict, variant: str, repeat: int, epoch: int) -> float:
     return round(accuracy - 0.05 + 0.004 * epoch + spread * repeat**2, 4)
 
 
+def best_of(params: dict) -> dict:
+    """What the pipeline says is best, but at 50 texts of a.csv not better than one label."""
+    scored = {variant: score(params, variant)["accuracy"] for variant in params["variants"]}
+    first, second, *_ = sorted(scored, key=scored.get, reverse=True)
+    samples = params["train"]["samples"]
+    is_b = params["download"]["texts"]["path"].endswith("b.csv")
+    return {
+        "variant": first,
+        "second": second,
+        "undecided": ["tfidf"] if "tfidf" in scored and samples >= 100 else [],
+        "accuracy": round(samples / 1e4, 4),
+        "accuracy_low": round(samples / 1e4 - 0.001, 4),
+        "accuracy_high": round(samples / 1e4 + 0.002, 4),
+        "over_majority_low": 0.01 if is_b or samples > 50 else -0.01,
+        "over_texts_low": round(0.1 + samples / 1e3, 4),
+        "over_texts_high": round(0.2 + samples / 1e3, 4),
+    }
+
+
+def tried(params: dict, variant: str) -> list[tuple]:
+    """What the pipeline says that each repeat tried: learning rate or C, shares, epoch, chosen."""
+    samples, of_start = params["train"]["samples"], 2 if variant == "pretrained" else 1
+    if variant == "finetuned":
+        return []
+    if variant == "tfidf":
+        chosen = [(3 * samples, 0, 1, 0), (samples / 10, 1, 0, 0), (12 * samples, 0, 1, 0)]
+    else:
+        rates = [0.03 * of_start, 0.001 * of_start, 0.01 * of_start]
+        chosen = [(r, samples // 10 + n) for r, n in zip(rates, (5, 1, 2), strict=True)]
+    rows = []
+    for repeat, row in enumerate(chosen):
+        rows += [(repeat, *row, True), (repeat, *(99 for _ in row), False)]
+    return rows
+
+
 def evaluate(params: dict) -> None:
     """Write what the pipeline says; of b.csv there is no outcome with flatten at 100 texts."""
     is_b = params["download"]["texts"]["path"].endswith("b.csv")
@@ -89,6 +124,7 @@ def evaluate(params: dict) -> None:
     evaluation = {variant: score(params, variant) for variant in variants}
     evaluation["gap"] = {f"{v}-learned": compare(params, v) for v in variants if v != "learned"}
     evaluation["majority"] = 0.52 if is_b else 0.525
+    evaluation["best"] = best_of(params)
     (metrics / "evaluation.json").write_text(json.dumps(evaluation))
     left = 0.02 if params["train"]["samples"] == 100 else 0.001
     planning = {}
@@ -104,7 +140,8 @@ def evaluate(params: dict) -> None:
     if is_b:
         data = {"name": "b.csv", "labels": ["no", "yes"], "train": [101, 134], "test": [34, 31]}
     (metrics / "data.json").write_text(json.dumps(data))
-    (metrics / "training").mkdir(exist_ok=True)
+    for name in ("training", "tuning"):
+        (metrics / name).mkdir(exist_ok=True)
     names = ("accuracy", "roc_auc", "log_loss")
     lines = [f"variant,repeat,{','.join(names)}"]
     for variant in variants:
@@ -119,13 +156,16 @@ def evaluate(params: dict) -> None:
             for epoch in range(1, params["train"]["epochs"] + 1):
                 lines.append(f"{repeat},{epoch},{validate(params, variant, repeat, epoch)}")
         (metrics / "training" / f"{variant}.csv").write_text("\n".join(lines) + "\n")
+        lines = [f"repeat,{'C,plain,rare' if variant == 'tfidf' else 'learning_rate'},epoch,chosen"]
+        lines += [",".join(map(str, row)) for row in tried(params, variant)]
+        (metrics / "tuning" / f"{variant}.csv").write_text("\n".join(lines) + "\n")
 
 
 PIPELINE = f"""
 import json, sys, yaml
 from pathlib import Path
 
-{"".join(map(getsource, (score, compare, draws_of, validate, evaluate)))}
+{"".join(map(getsource, (score, compare, draws_of, validate, best_of, tried, evaluate)))}
 params = yaml.safe_load(Path("params.yaml").read_text())
 if sys.argv[1] == "download":
     shown = Path(params["download"]["texts"]["path"]).read_text()
@@ -150,6 +190,7 @@ stages:
       - metrics/planning.json: {cache: false}
       - metrics/scores.csv: {cache: false}
       - metrics/training: {cache: false}
+      - metrics/tuning: {cache: false}
     metrics:
       - metrics/coverage.json: {cache: false}
       - metrics/evaluation.json: {cache: false}
@@ -268,8 +309,22 @@ def ran(run, made_once) -> SimpleNamespace:
             said["named"] = do(project, "learning_curve", *panels, *places, "--", *named)
             return said | {"points": points}
 
+        def ask(project: Path) -> dict:
+            values = ["train.repeats=3", "train.epochs=2", "tokenize.maxlen=100"]
+            values += ["variants.tfidf={vectors: tfidf, trainable: false}"]
+            of_a = options(*values, "download.texts.test_fraction=0.6")
+            of_a += ["--strong", "-j", "1", "--out", "of/strong"]
+            said = {"strong": do(project, "answer", *of_a)}
+            of_b = options(*values, "download.texts.test_fraction=0.45", "model.head=flatten")
+            of_b += options("download.texts.path=inputs/b.csv")
+            said["answer"] = do(project, "answer", *of_b)
+            return said | {"points": points_of(project, run)}
+
         # The longest first, and no more than cores: whoever waits for the queue asks it again.
-        jobs = {"ablated": ablate, "little": sweep_little, "swept": sweep, "widened": widen}
+        jobs = {
+            "ablated": ablate, "little": sweep_little, "asked": ask, "swept": sweep,
+            "widened": widen,
+        }  # fmt: skip
         for name in jobs:
             shutil.copytree(root / "made", root / name)
         with ThreadPoolExecutor(2) as pool:
@@ -312,7 +367,8 @@ def holm(gaps: list[tuple[float, float, float]]) -> list[float]:
 
 def judged(points: list[dict], variant: str, metric: str) -> list[dict]:
     """What learning_curve.csv says of a variant's gaps at the points of a panel."""
-    doubtful = LITTLE_KNOWN if points[0]["download"]["texts"]["path"].endswith("b.csv") else None
+    is_b = points[0]["download"]["texts"]["path"].endswith("b.csv")
+    doubtful = LITTLE_KNOWN if is_b and variant != "tfidf" else None
     names = dict(zip(("gap", "gap_low", "gap_high"), ("", "_low", "_high"), strict=True))
     found = []
     for params in points:
@@ -335,15 +391,15 @@ def judged(points: list[dict], variant: str, metric: str) -> list[dict]:
 
 def curve(
     panels: list[list[dict]], keys: dict[str, Callable], data: str, setting: str,
-    metric: str = "accuracy",
+    metric: str = "accuracy", variants: Sequence[str] = VARIANTS,
 ) -> pd.DataFrame:  # fmt: skip
     """What learning_curve.csv says of panels: the keys are columns, each of a function of these."""
     rows = []
     for points in panels:
-        gaps = {variant: judged(points, variant, metric) for variant in VARIANTS}
+        gaps = {variant: judged(points, variant, metric) for variant in variants}
         gaps["learned"] = [dict.fromkeys(row) for row in gaps["learned"]]
         for place, params in enumerate(points):
-            for variant in VARIANTS:
+            for variant in variants:
                 value = score(params, variant)[metric]
                 half = T * stdev(draws_of(params, variant, metric)) / REPEATS**0.5
                 chance = {"accuracy": 0.52 if data == "b.csv" else 0.525, "roc_auc": 0.5}
@@ -621,7 +677,7 @@ def test_as_many_points_run_at_a_time_as_asked_for(ran):
     found = {name: done.n_workers for name, done in ran.said.items()}
     assert found == {
         "whole": 1, "ablation": 2, "all": 2, "named": 2, "failing": 1, "one": 1, "few": 2,
-        "sweep": 2, "until": 2,
+        "sweep": 2, "until": 2, "strong": 1, "answer": 2,
     }  # fmt: skip
 
 
@@ -694,6 +750,91 @@ ABLATED = {"nothing": "mean", "model.head": "flatten"}  # without what, and the 
 def last_of(params: dict, variant: str) -> list[float]:
     """The accuracy of each draw after the last epoch."""
     return [validate(params, variant, draw, params["train"]["epochs"]) for draw in range(REPEATS)]
+
+
+OF_ANSWER = [*VARIANTS, "tfidf"]
+SIMPLEST = "the simplest: nothing is significantly more accurate"
+ONE_LABEL = "nothing is significantly better than always saying the same label"
+
+
+def answered(ran: SimpleNamespace, name: str, points: list[dict], take: list[str]) -> dict:
+    """Check an answer but its words: each number from its own size and variant.
+
+    take: of each size, the names that are to be taken. Returns the paragraphs of the page.
+    """
+    data = Path(points[0]["download"]["texts"]["path"]).name
+    place = "of/strong" if name == "strong-answer" else f"experiments/{data}-answer"
+    folder = ran.root / "asked" / place
+    expected = curve([points], SAMPLES, data, name, variants=OF_ANSWER)
+    check_curve(folder, expected, ran.points["asked"])
+    text = (folder / "answer.md").read_text()
+    found, sizes = tables_of(text), [params["train"]["samples"] for params in points]
+    best = [best_of(params | {"variants": OF_ANSWER}) for params in points]
+    assert found["What to take"][1:] == [
+        [str(size), names, f"`{of['variant']}` {of['accuracy']:+.3f} ({of['accuracy_low']:+.3f} to"
+         f" {of['accuracy_high']:+.3f}) against `{of['second']}`"]
+        for size, names, of in zip(sizes, take, best, strict=True)
+    ]  # fmt: skip
+    rows = found["Accuracy by number of labels"]
+    assert rows[0] == ["labels", *(f"`{name}`" for name in OF_ANSWER)]
+    for row, params in zip(rows[1:], points, strict=True):
+        means = [f"{score(params, variant)['accuracy']:.3f}" for variant in OF_ANSWER]
+        assert [cell.split()[0] for cell in row] == [str(params["train"]["samples"]), *means]
+    assert found["What each chose"][1:] == [
+        [str(n), f"0.01, {n // 10 + 2} epochs", f"0.02, {n // 10 + 2} epochs", "",
+         f"C {3 * n}, plain 0, rare 1"]
+        for n in sizes
+    ]  # fmt: skip
+    html = (folder / "answer.html").read_text()
+    assert "<title>Which start for these texts, and from how many labels on?</title>" in html
+    assert "data:image/png;base64," in html
+    of, last = best[-1], score(points[-1], best[-1]["variant"])
+    half = T * last["accuracy_std"] / REPEATS**0.5
+    always = {"a.csv": "bad has 0.525", "b.csv": "yes has 0.520"}[data]
+    end = (
+        f"With {sizes[-1]} labels the most accurate, {of['variant']}, has an accuracy of"
+        f" {last['accuracy']:.3f} ({last['accuracy'] - half:.3f} to {last['accuracy'] + half:.3f}"
+        f" over draws, {of['over_texts_low']:.3f} to {of['over_texts_high']:.3f} over test texts);"
+        f" always saying {always}. tfidf needs no vectors and no network."
+    )
+    said = " ".join(ran.said[name.partition("-")[0]].out.split())
+    assert end in said
+    assert said.endswith(f"The page: {place}/answer.html")
+    sections = [part.split("\n\n") for part in text.removesuffix("\n").split("\n\n## ")]
+    return {title: blocks for title, *blocks in sections} | {"said": said}
+
+
+def test_an_answer_takes_each_number_from_its_own_run_and_says_what_is_missing(ran):
+    points, done = [point("b.csv", "flatten", n) for n in (50, 130)], ran.said["answer"]
+    assert done.status == 1  # flatten at 100 texts fails
+    assert "3 sizes to measure: 50 100 130 labels" in done.err
+    found = answered(ran, "answer", points, ["no recommendation", "`tfidf`"])
+    assert found["said"].startswith(
+        "On b.csv, 235 texts to train on and 65 to test on, labels no and yes: At 50 nothing can be"
+        f" recommended ({LITTLE_KNOWN}); at 130 take tfidf, {SIMPLEST}. Judged over all sizes"
+    )
+    [cost] = found["What it cost"]
+    assert re.fullmatch(
+        r"2 sizes, 3 draws and 4 variants: this run took [0-2]\.\d minutes, 2 sizes at a time\."
+        r" What was in DVC's cache before took no time\.",
+        cost,
+    )
+
+
+def test_the_strong_answer_says_what_its_variants_are(ran):
+    points, done = [point("a.csv", "mean", n) for n in (50, 100)], ran.said["strong"]
+    assert done.status == 0
+    found = answered(ran, "strong-answer", points, ["no recommendation", "`tfidf`"])
+    assert f"At 50 nothing can be recommended ({ONE_LABEL}); at 100 take tfidf" in found["said"]
+    made = "(pretrained vectors beside ones fitted to the text, trained on)"
+    assert (
+        "This is the strong setting. All variants read the last 100 words of a text, and up to"
+        f" 1,600 pairs of adjacent words: learned {made}, pretrained {made}, finetuned {made} and"
+        " tfidf (no embedding: a logistic regression on TF-IDF, weighed by naive Bayes, beside 100"
+        " columns fitted to the text)."
+    ) in found["said"]
+    assert found["What it cost"][0].startswith("2 sizes, 3 draws and 4 variants: this run took ")
+    assert "1 size at a time" in found["What it cost"][0]
 
 
 def test_an_ablation_tells_what_each_line_is_worth_after_the_last_epoch(ran):

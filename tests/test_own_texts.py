@@ -390,6 +390,15 @@ def test_a_column_that_holds_no_text_is_named_with_its_file_and_type(tmp_path):
         list(rows.table(path, source()))
 
 
+def test_of_a_long_type_sixty_characters_are_told(tmp_path):
+    path, fields = tmp_path / "a.parquet", {f"field {number}": number for number in range(20)}
+    column = pa.table({"text": [fields]})
+    pq.write_table(column, path)
+    told = f"is of type {str(column.schema.field('text').type)[:60]}, but"
+    with pytest.raises(InputError, match=re.escape(told)):
+        list(rows.table(path, source()))
+
+
 def test_the_words_that_speak_most_come_first():
     added = csr_array(np.array([[0, 3, 1, -2, 2, 4], [0, -1, 0, 0, -5, 0], [0] * 6], float))
     (for_ids, for_ends), (against, ends) = models.most_telling(added, 3)

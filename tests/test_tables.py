@@ -139,7 +139,11 @@ def test_other_columns_may_be_named_and_bytes_that_are_not_utf8_are_replaced(tmp
         ),
         ("a.parquet", "text", "can't be read: as parquet: "),
         ("a.csv.gz", "text", "can't be read: "),
-        ("a.xlsx", "text", "a.xlsx ends in none of .csv, .tsv"),
+        (
+            "a.xlsx",
+            "text",
+            "a.xlsx ends in none of .csv, .tsv, .tab, .txt, .jsonl, .ndjson, .json, .parquet",
+        ),
     ],
 )
 def test_a_table_that_will_not_do_is_refused_in_one_line(name, content, said, tmp_path):

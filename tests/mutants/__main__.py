@@ -194,8 +194,8 @@ def judge(snapshot: Path, mutant: Mutant, reached: Reached) -> tuple[str, str]:
         kept.write_text(json.dumps(reaching))
         files = sorted({name.partition("::")[0] for name in near})
         parts = [[f"--these={these}", *files]] if near else []
-        all_bearing = [f"--bearing-on={mutant.path}"]
-        for part in [*parts, [*all_bearing, f"--or={kept}"], all_bearing]:
+        bearing = [f"--bearing-on={mutant.path}", f"--done={these}", f"--nearer={kept}"]
+        for part in [*parts, bearing, [*bearing, "--rest"]]:
             status, said = run_tests(root, *part)
             if status not in (0, pytest.ExitCode.NO_TESTS_COLLECTED):
                 break

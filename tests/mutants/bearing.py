@@ -28,9 +28,9 @@ FOLDERS = ("stages", "experiments")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--bearing-on", metavar="FILE", help="run the tests that bear on it alone")
-    parser.addoption(
-        "--or", metavar="FILE", type=Path, help="of those, that start processes or these"
-    )
+    parser.addoption("--done", metavar="FILE", type=Path, help="but those of its list")
+    parser.addoption("--nearer", metavar="FILE", type=Path, help="that start processes or these")
+    parser.addoption("--rest", action="store_true", help="the others than with --nearer")
     parser.addoption("--these", metavar="FILE", type=Path, help="run those of its list, in order")
     parser.addoption("--reached", metavar="FOLDER", type=Path, help="write what each reaches")
 
@@ -48,11 +48,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             (item for item in items if item.nodeid in place), key=lambda item: place[item.nodeid]
         )
     elif target := config.getoption("--bearing-on"):
-        ranks = {item: rank(item, target) for item in items}
-        if path := config.getoption("--or"):
-            kept = {*json.loads(path.read_text())}
-            ranks = {item: r for item, r in ranks.items() if r and (r[1] or item.nodeid in kept)}
-        items[:] = sorted(filter(ranks.get, items), key=ranks.get)
+        done, nearer = (
+            {*json.loads(config.getoption(name).read_text())} for name in ("--done", "--nearer")
+        )
+        ranks = {item: rank(item, target) for item in items if item.nodeid not in done}
+        ranks = {
+            item: r
+            for item, r in ranks.items()
+            if r and (item.nodeid in nearer or r[1] > 0) != config.getoption("--rest")
+        }
+        items[:] = sorted(ranks, key=ranks.get)
 
 
 class Recorder:
