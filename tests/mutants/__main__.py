@@ -1,6 +1,7 @@
 """Change one thing in the code, see whether a test notices, and do so many times: make mutants.
 
-    python -m tests.mutants [--seed N] [--count N] [--only FILE] [--aimed] [--reached FOLDER]
+    python -m tests.mutants [--seed N] [--count N] [--only FILE] [--aimed | --drawn]
+                            [--reached FOLDER]
 
 In:  the working tree; mutants.yaml: mutants aimed at what a test must notice, and drawn ones that
      change nothing that a test could notice, each with its argument.
@@ -39,7 +40,7 @@ from tests.mutants.changes import changes
 
 ROOT = Path(__file__).parents[2]
 LISTED = Path(__file__).with_name("mutants.yaml")
-LEAST = 1, 0.95  # of the aimed and of the drawn, to be noticed
+LEAST = {"aimed": 1, "drawn": 0.95}  # to be noticed
 AT_ONCE = 2
 PATIENCE = 300  # seconds, after which a test is taken for one that never ends
 NEAR = 60  # seconds of the tests that reach a changed line, before all others that bear on it
@@ -237,14 +238,17 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=150, help="how many to draw")
     parser.add_argument("--only", metavar="FILE", help="leave all other files as they are")
-    parser.add_argument("--aimed", action="store_true", help="draw none")
+    for kind in LEAST:
+        parser.add_argument(
+            f"--{kind}", dest="kinds", action="append_const", const=kind, help="these alone"
+        )
     parser.add_argument(
         "--reached", type=Path, help="keep which tests reach which lines, or take it from there"
     )
     options = parser.parse_args()
-    groups = [[m for m in aimed() if options.only in (None, m.path)]]
-    if not options.aimed:
-        groups.append(drawn(options.seed, options.count, options.only))
+    kinds = options.kinds or [*LEAST]
+    mutants = {"aimed": [m for m in aimed() if options.only in (None, m.path)]}
+    mutants["drawn"] = drawn(options.seed, options.count, options.only)
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         snapshot, reached = Path(folder) / "project", options.reached or Path(folder) / "reached"
         take_snapshot(snapshot)
@@ -253,8 +257,8 @@ def main() -> None:
             status, said = run_tests(snapshot, f"--reached={reached.absolute()}", *spread)
             if status:
                 sys.exit(f"error: the tests fail without any change: {said[-2000:]}")
-        scores = [run(snapshot, mutants, Reached(reached)) for mutants in groups]
-    sys.exit(any(score < least for score, least in zip(scores, LEAST, strict=False)))
+        scores = {kind: run(snapshot, mutants[kind], Reached(reached)) for kind in kinds}
+    sys.exit(any(score < LEAST[kind] for kind, score in scores.items()))
 
 
 if __name__ == "__main__":
