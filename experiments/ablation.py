@@ -61,7 +61,8 @@ def check_validation(point: list[str]) -> None:
 def validation_accuracy(revision: str, variants: list[str]) -> dict[str, tuple[float, float]]:
     """Read each variant's accuracy after the last epoch: mean and standard deviation of draws.
 
-    A variant that is not trained by epochs has none.
+    A variant that is not trained by epochs has none, nor have draws that left no text to validate
+    on.
     """
     found = {}
     for variant in variants:
@@ -71,7 +72,8 @@ def validation_accuracy(revision: str, variants: list[str]) -> dict[str, tuple[f
             continue
         table = pd.read_csv(StringIO(done.stdout))
         last = table.loc[table.groupby("repeat")["epoch"].idxmax(), "val_accuracy"]
-        found[variant] = last.mean(), last.std()
+        if last.notna().all():
+            found[variant] = last.mean(), last.std()
     return found
 
 
@@ -81,7 +83,7 @@ def collect(
     """One row for each finished experiment and variant: without, the axes, accuracy, std, change.
 
     `change` is the accuracy minus that of the whole setting at the same point. In the axes the
-    secrets of URLs are hidden.
+    secrets of URLs are hidden. Raises InputError if there is no accuracy to compare.
     """
     rows = []
     for run in finished:
@@ -91,6 +93,11 @@ def collect(
         for variant, (mean, std) in validation_accuracy(run["rev"], variants).items():
             place = dict(zip(axes, point, strict=True))
             rows.append({"without": key, **place, "variant": variant, "accuracy": mean, "std": std})
+    if not rows:
+        raise InputError(
+            "there is no accuracy on validation texts to compare: if the draws have all texts of"
+            " the train split, set train.samples lower"
+        )
     table = pd.DataFrame(rows)
     whole = table[table["without"] == WHOLE].set_index([*axes, "variant"])["accuracy"]
     table["change"] = table["accuracy"] - table.set_index([*axes, "variant"]).index.map(whole)

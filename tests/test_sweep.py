@@ -568,6 +568,23 @@ def test_an_ablation_tells_urls_apart_and_does_not_tell_their_secrets(little, ru
     assert table["change"].tolist() == [0] * 3
 
 
+def test_an_ablation_of_draws_that_left_no_text_to_validate_on_says_so(little, run):
+    (little / "metrics/training").mkdir(parents=True)
+    for name, last in (("learned", "0.6"), ("pretrained", "")):
+        rows = f"repeat,epoch,val_accuracy\n0,1,{last}\n0,2,{last}\n"
+        (little / f"metrics/training/{name}.csv").write_text(rows)
+    run(little, "git", "add", "metrics")
+    run(little, "git", "commit", "--quiet", "--message", "Train")
+    names = {"a": ("nothing", ())}
+    finished = [{"Experiment": "a", "rev": "HEAD", "pretrained.log_loss": 0.5}]
+    with pytest.raises(
+        InputError, match=r"no accuracy on validation texts .* train\.samples lower"
+    ):
+        ablation.collect(finished, names, [])
+    table = ablation.collect([finished[0] | {"learned.log_loss": 0.5}], names, [])
+    assert table[["variant", "accuracy"]].to_numpy().tolist() == [["learned", 0.6]]
+
+
 def test_an_ablation_runs_at_least_one_point_at_a_time(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["ablation", "-j", "0"])
     with pytest.raises(SystemExit):
