@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import stages.shared.blas  # noqa: F401  before numpy, as in the stages
 
@@ -19,6 +20,9 @@ import yaml
 
 from stages.download import texts
 from tests import fork_server
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 pytest.register_assert_rewrite("tests.ray_cluster")
 
@@ -86,6 +90,16 @@ def glove(made_once) -> Path:
         path.write_text("\n".join(lines) + "\n")
 
     return made_once("glove.txt", build)
+
+
+def check_panels(figure: "Figure") -> None:
+    """Check that no panel of a figure is tiny, huge or stretched."""
+    for axis in figure.axes:
+        if axis.get_label() != "<colorbar>":
+            width, height = axis.get_window_extent().size / figure.dpi
+            assert 2.5 < min(width, height)
+            assert max(width, height) < 6
+            assert 0.9 < width / height < 1.7
 
 
 def tables_of(page: str) -> dict[str, list[list[str]]]:

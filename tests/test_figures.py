@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex
 
 from stages.report import figures
 from stages.shared.artifacts import KEPT_BY_MATPLOTLIB
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, check_panels
 
 TRAIN, VALIDATION = figures.TRAIN_COLOR, figures.VALIDATION_COLOR
 
@@ -28,6 +28,7 @@ def drawn(monkeypatch):
         function(*arguments, None)
         [figure] = kept
         figure.draw_without_rendering()
+        check_panels(figure)
         return figure
 
     yield draw

@@ -321,7 +321,7 @@ def test_the_figure_has_a_line_a_band_and_a_dot_for_each_draw():
     plt.close()
 
 
-def test_the_legend_says_what_is_drawn_and_no_more(tmp_path):
+def test_the_legend_says_what_is_drawn_and_no_more(tmp_path, monkeypatch):
     rows = [run(f"{n}{h}", n, h) for h in "abcde" for n in (100, 400)]
     table = lc.curve(pd.DataFrame(rows), SWEPT, PANELS, DATA)
     parts = [*curve_figure.by_panel(table, PANELS)]
@@ -340,6 +340,8 @@ def test_the_legend_says_what_is_drawn_and_no_more(tmp_path):
     path = tmp_path / "curve.png"
     curve_figure.draw(table, draws, SWEPT, PANELS, "accuracy", "title", path)
     assert path.stat().st_size > 10_000
+    monkeypatch.setattr(figures, "save", lambda figure, _: check_panels(figure))
+    curve_figure.draw(table, draws, SWEPT, PANELS, "accuracy", "title", path)
 
 
 def test_of_many_variants_the_means_alone_are_drawn_and_no_two_look_alike():
