@@ -9,8 +9,10 @@ import pytest
 
 from experiments import curve_figure, runs, verdicts
 from experiments import learning_curve as lc
+from stages.report import figures
 from stages.shared.errors import InputError
 from stages.shared.files import whole
+from tests.conftest import check_panels
 
 SWEPT, PANELS = "train.samples", ["model.head"]
 PAIR = [("a", 100), ("b", 200)]
