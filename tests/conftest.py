@@ -97,7 +97,7 @@ def check_panels(figure: "Figure") -> None:
     for axis in figure.axes:
         if axis.get_label() != "<colorbar>":
             width, height = axis.get_window_extent().size / figure.dpi
-            assert 2.5 < min(width, height)
+            assert min(width, height) > 2.5
             assert max(width, height) < 6
             assert 0.9 < width / height < 1.7
 
