@@ -246,9 +246,9 @@ def main() -> None:
         "--reached", type=Path, help="keep which tests reach which lines, or take it from there"
     )
     options = parser.parse_args()
-    kinds = options.kinds or [*LEAST]
     mutants = {"aimed": [m for m in aimed() if options.only in (None, m.path)]}
-    mutants["drawn"] = drawn(options.seed, options.count, options.only)
+    if options.kinds != ["aimed"]:
+        mutants["drawn"] = drawn(options.seed, options.count, options.only)
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         snapshot, reached = Path(folder) / "project", options.reached or Path(folder) / "reached"
         take_snapshot(snapshot)
@@ -257,7 +257,9 @@ def main() -> None:
             status, said = run_tests(snapshot, f"--reached={reached.absolute()}", *spread)
             if status:
                 sys.exit(f"error: the tests fail without any change: {said[-2000:]}")
-        scores = {kind: run(snapshot, mutants[kind], Reached(reached)) for kind in kinds}
+        scores = {
+            kind: run(snapshot, mutants[kind], Reached(reached)) for kind in options.kinds or LEAST
+        }
     sys.exit(any(score < LEAST[kind] for kind, score in scores.items()))
 
 

@@ -52,12 +52,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             {*json.loads(config.getoption(name).read_text())} for name in ("--done", "--nearer")
         )
         ranks = {item: rank(item, target) for item in items if item.nodeid not in done}
-        ranks = {
-            item: r
-            for item, r in ranks.items()
-            if r and (item.nodeid in nearer or r[1] > 0) != config.getoption("--rest")
-        }
-        items[:] = sorted(ranks, key=ranks.get)
+        rest = config.getoption("--rest")
+
+        def is_of_part(item: pytest.Item) -> bool:
+            of = ranks.get(item)
+            return bool(of) and (of[1] > 0 or item.nodeid in nearer) != rest
+
+        items[:] = sorted(filter(is_of_part, items), key=ranks.get)
 
 
 class Recorder:
