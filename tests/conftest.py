@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -108,7 +109,13 @@ def tables_of(page: str) -> dict[str, list[list[str]]]:
     for section in page.split("\n## ")[1:]:
         lines = [line for line in section.splitlines() if line.startswith("| ")]
         cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-        found[section.splitlines()[0]] = [row for row in cells if not row[0].startswith("-")]
+        found[section.splitlines()[0]] = [row for row in cells if not row[0].startswith("--")]
+        columns = [*zip(*found[section.splitlines()[0]][1:], strict=True)]
+        of_numbers = [all(re.match(r"\W*\d", cell) for cell in column) for column in columns]
+        # Numbers stand at the right, but for the first column of a table that has words too.
+        for rules in cells[1:2]:
+            for rule, is_number in [*zip(rules, of_numbers, strict=True)][not all(of_numbers) :]:
+                assert not is_number or rule == "--:", cells
     return found
 
 

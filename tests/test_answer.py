@@ -63,6 +63,7 @@ def test_advice_names_measured_sizes_only():
         f" {SURE}."
     )
     assert answer.advice({"50": t, "100": t}) == f"At every measured size take `t`, {SIMPLE}."
+    assert answer.advice({"50": t}) == f"At 50 take `t`, {SIMPLE}."
     assert answer.advice({"50": answer.Advice((), "few texts"), "100": f}) == (
         f"At 50 nothing can be recommended (few texts); at 100 take `f`, {SURE}."
     )

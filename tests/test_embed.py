@@ -12,9 +12,10 @@ from stages.download import land_vectors, vectors
 from stages.embed.__main__ import main
 from stages.embed.coverage import coverage, warnings
 from stages.embed.matching import find
-from stages.embed.matrices import look_up
+from stages.embed.matrices import look_up, read_vectors
 from stages.shared import artifacts
 from stages.shared.draws import draw_matrix
+from stages.shared.errors import InputError
 from tests.conftest import CODE, PROJECT, edit_params
 
 WORDS = pa.array(["the", "it's", "film", "plot", "zzz"])
@@ -188,6 +189,19 @@ def test_coverage_counts_what_each_match_finds(embed, tmp_path):
     assert folded["most_frequent_without_vector"] == ["x"]
     assert not own.any()
     assert np.load(artifacts.embedding("folded"))[:4, 0].tolist() == [0, 1, 3, 0]
+
+
+def test_words_and_vectors_that_are_not_as_many_are_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = artifacts.vectors("glove")
+    folder.mkdir(parents=True)
+    (folder / "words.txt").write_text("the\nfilm\n")
+    np.save(folder / "matrix.npy", np.ones((3, 4), np.float32))
+    with pytest.raises(InputError) as caught:
+        read_vectors("glove")
+    assert str(caught.value) == (
+        f"{folder} holds 2 words and 3 vectors: dvc repro --force vectors@glove"
+    )
 
 
 def test_shuffled_vectors_are_the_same_numbers_of_other_words(embed, tmp_path):

@@ -590,6 +590,13 @@ def span(site: Site, member: str = "middle.txt", after: str = "last.txt") -> tup
         return archive.getinfo(member).header_offset, archive.getinfo(after).header_offset
 
 
+def test_before_the_start_of_a_remote_file_there_is_nothing():
+    remote = fetching.Remote("http://a/b.zip", fetching.Version("tag", 10))
+    assert remote.seek(-10, io.SEEK_END) == 0
+    with pytest.raises(OSError, match="before the start"):
+        remote.seek(-1)
+
+
 def test_only_the_directory_and_one_member_of_a_zip_are_downloaded(zip_site):
     path = fetch_zip_member(zip_site.url, middle)
     assert read(path) == MIDDLE

@@ -259,6 +259,8 @@ def test_lengths_have_a_line_for_each_variant(drawn):
     assert shown == {"learned": [0.5, 0.6], "zebra": [0.7, 0.4]}
     ticks = [label.get_text() for label in axis.get_xticklabels()]
     assert ticks == ["1 to 1,000", "1,001 to 2,000"]
+    named = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert named == ["learned", "zebra"]
 
 
 def test_a_figure_is_written_whole_and_the_same_each_time(tmp_path):

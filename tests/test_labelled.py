@@ -122,6 +122,7 @@ def test_splits_may_have_other_names_and_a_validation_split_is_trained_on(capsys
     ("splits", "said"),
     [
         (["train", "test", "holdout", "test"], "split 'holdout', but should be train or test"),
+        (["zoo", "test", "holdout", "kept"], "split 'holdout', but should be train or test"),
         (["train", "test", None, " "], "2 texts without a split, the first of them text 3"),
         (["train"] * 4, "all texts are of the split 'train'"),
         (["test"] * 4, "all texts are of the split 'test'"),

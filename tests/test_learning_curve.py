@@ -314,12 +314,20 @@ def test_the_figure_has_a_line_a_band_and_a_dot_for_each_draw():
     assert [of.get_offsets().tolist() for of in dots] == [
         [[100, 0.58], [100, 0.62]], [[400, 0.47]],
     ]  # fmt: skip
+    places = axis.transData.transform([[100, 0.6]])
+    beside = [
+        (of.get_offset_transform().transform([[100, 0.6]]) - places)[0] * 72 / axis.figure.dpi
+        for of in dots
+    ]
+    np.testing.assert_allclose(beside, [(-1.75, 0), (1.75, 0)], atol=1e-6)  # in points
+    assert [of.get_linewidths().tolist() for of in dots] == [[0], [0]]
     half = 2.776445 * 0.02 / np.sqrt(5)
     edges = {round(y, 3) for y in bands[1].get_paths()[0].vertices[:, 1]}
     assert edges == {round(y + sign * half, 3) for y in (0.5, 0.7) for sign in (-1, 1)}
     dotted, dashed = ([ln for ln in axis.lines if ln.get_linestyle() == s] for s in (":", "--"))
     assert [line.get_ydata()[0] for line in dotted] == [0.55]
     assert [line.get_xdata()[0] for line in dashed] == [pytest.approx(200)]
+    assert min(line.get_linewidth() for line in axis.lines) > 0.8
     plt.close()
 
 
@@ -342,8 +350,21 @@ def test_the_legend_says_what_is_drawn_and_no_more(tmp_path, monkeypatch):
     path = tmp_path / "curve.png"
     curve_figure.draw(table, draws, SWEPT, PANELS, "accuracy", "title", path)
     assert path.stat().st_size > 10_000
-    monkeypatch.setattr(figures, "save", lambda figure, _: check_panels(figure))
-    curve_figure.draw(table, draws, SWEPT, PANELS, "accuracy", "title", path)
+    some = table.assign(majority=[np.nan] * 10 + [0.5] * 10)
+    assert "always the most frequent label" in [
+        handle.get_label() for handle in curve_figure.legend(some, draws, SWEPT, parts)
+    ]
+
+    def check(figure, _):
+        check_panels(figure)
+        texts = [figure.get_suptitle(), *(axis.get_title() for axis in figure.axes)]
+        assert texts == ["$x$", *(f"model.head {head}" for head in "abcde")]
+        written = figure.findobj(lambda artist: "$" in getattr(artist, "get_text", str)())
+        assert written and not any(text.get_parse_math() for text in written)
+        assert {text.get_fontsize() for text in written} == {10}
+
+    monkeypatch.setattr(figures, "save", check)
+    curve_figure.draw(table, draws, SWEPT, PANELS, "accuracy", "$x$", path)
 
 
 def test_of_many_variants_the_means_alone_are_drawn_and_no_two_look_alike():
@@ -456,6 +477,22 @@ def test_any_parameter_can_be_swept(tmp_path, swept, values, said):
     curve_figure.draw(table, scored(), swept, [], "accuracy", "title", tmp_path / "curve.png")
 
 
+@pytest.mark.parametrize(
+    ("n_labels", "said"),
+    [
+        (2, "a and b"),
+        (runs.MOST_LABELS, ", ".join("abcdefghijklmnopqrst"[: runs.MOST_LABELS - 1]) + " and "),
+        (runs.MOST_LABELS + 2, f"{'abcdefghijklmnopqrst'[runs.MOST_LABELS - 2]} and 3 more"),
+    ],
+)
+def test_of_many_labels_the_first_are_named(n_labels, said):
+    labels = [*"abcdefghijklmnopqrstuvwxyz"[:n_labels]]
+    title = runs.about(DATA | {"labels": labels})
+    assert said in title
+    assert title.startswith("mine.csv: 400 texts (320 to train on, 80 to test on), labels a")
+    assert title.endswith(said) or title.endswith(said + labels[-1])
+
+
 def test_a_single_run_fits_a_terminal():
     rows = [run("a", 1000, "mean", gap=-0.1)]
     title = runs.about(DATA | {"labels": ["\x1b[2J" + "long" * 30, "pos"]}, "strong")
@@ -468,6 +505,9 @@ def test_a_single_run_fits_a_terminal():
     [pretrained] = [line for line in text.splitlines() if line.startswith("pretrained")]
     assert pretrained.split("  ")[-1] == "gap -0.100 (-0.150 to -0.050)"
     assert text.endswith("Draws overlap.\n")
+    name = "abcdefghijklmnopqrstuvwxyz"
+    text = lc.result(table.assign(variant=name), [SWEPT, *PANELS], title, "accuracy", "")
+    assert text.count(f"{name[:20]}  0.") == len(table)
 
 
 def test_a_curve_overwrites_its_own_and_no_other(tmp_path):

@@ -14,7 +14,7 @@ from sklearn.model_selection import cross_val_predict
 import stages.embed.__main__ as embed
 import stages.train.__main__ as train
 from stages.predict import models
-from stages.shared import artifacts, tf_idf
+from stages.shared import artifacts, params, tf_idf
 from stages.shared.draws import draw_folds, draw_rows, generator_for
 from stages.train import linear
 from tests.conftest import PROJECT, edit_params
@@ -217,6 +217,54 @@ def test_a_label_that_a_draw_lacks_counts_as_half_a_text(trained, n_drawn):
         shares = all_of_them[:, np.sort(own)]
         shares /= shares.sum(axis=1, keepdims=True)
         np.testing.assert_allclose(shares, expected, atol=1e-4)
+
+
+def test_two_labels_of_four_that_a_draw_has_are_told_apart_as_if_there_were_two(trained):
+    labels = np.arange(200, dtype=np.int8) % 4
+    words, _ = trained(labels=labels, train__samples=20, train__validation_samples=0)
+    rows = np.array([0, 4, 8, 12, 16, 2, 6, 10])
+    regression = train.read(params.load(), "tfidf")
+    coefficients, intercept = regression.fit(rows, regression.solvers(), ())
+    expected = LogisticRegression().fit(tables(words)[rows], labels[rows])
+    assert intercept[2] - intercept[0] == pytest.approx(expected.intercept_[0], abs=1e-4)
+    own = coefficients[1 : N_WORDS + 1, 2] - coefficients[1 : N_WORDS + 1, 0]
+    np.testing.assert_allclose(own, expected.coef_[0], atol=1e-4)
+
+
+def test_an_interrupted_training_goes_on_from_what_is_finished(trained, monkeypatch, capsys):
+    def outputs() -> list[bytes]:
+        files = [artifacts.weights("tfidf", 0), artifacts.weights("tfidf", 1)]
+        files += [artifacts.training("tfidf"), artifacts.tuning("tfidf")]
+        return [path.read_bytes() for path in files]
+
+    trained()
+    whole, kept = outputs(), artifacts.unfinished("tfidf")
+    gather = train.finished.gather
+    monkeypatch.setattr(train.finished, "gather", raising_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        trained()
+    first = kept / artifacts.weights("tfidf", 0).name
+    damaged = bytearray(first.read_bytes())
+    damaged[-1] ^= 1
+    first.write_bytes(damaged)
+    monkeypatch.setattr(train.finished, "gather", gather)
+    capsys.readouterr()
+    trained()
+    assert "1 of 2 repeats were finished before: going on" in capsys.readouterr().out
+    assert outputs() == whole
+    assert not kept.exists()
+    monkeypatch.setattr(train.finished, "gather", raising_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        trained()
+    monkeypatch.setattr(train.finished, "gather", gather)
+    capsys.readouterr()
+    trained(seed=SEED + 1)
+    assert "finished before" not in capsys.readouterr().out
+    assert outputs() != whole
+
+
+def raising_interrupt(*_) -> None:
+    raise KeyboardInterrupt
 
 
 def ratios(table: np.ndarray, is_label: np.ndarray) -> np.ndarray:

@@ -181,6 +181,16 @@ def test_a_csv_is_read_to_its_end_by_what_its_head_shows(
     assert found == texts
 
 
+def test_bytes_of_parquet_and_control_characters_of_json_are_read(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"other": ["x"], "text": pa.array([b"caf\xe9"])}), path)
+    assert [*rows.table(path, source(encoding="latin1"))] == ["café"]
+    pq.write_table(pa.table({"text": ["café"]}), path)
+    assert [*rows.table(path, source(encoding="latin1"))] == ["café"]
+    (tmp_path / "a.json").write_text('[{"text": "a\tb"}]')
+    assert [*rows.table(tmp_path / "a.json", source())] == ["a\tb"]
+
+
 CSV = b'id,text\n1,good\n2,\n3,"",x\n4,caf\xe9\n5,"fine\nfilm"\n6,"open\n7,lost\n'
 OF_CSV = {
     2: "has an empty text",
@@ -380,6 +390,12 @@ def test_three_words_a_side_are_told():
         lambda inputs: ([np.array([0.8], np.float32)], lambda labels: scores),
     )
     assert own.label(["any"]).telling == [[["1", "2", "3"]], [["8", "7", "6"]]]
+
+
+def test_a_broken_table_is_read_with_the_delimiter_that_its_header_fits(tmp_path):
+    content = b"id;text\n1;good film\n2;bad;film\n3;fair\n"
+    dialect = rows.dialect_of(tmp_path / "a.csv", content, "utf-8", source())
+    assert dialect.separator == ";"
 
 
 def test_a_column_that_holds_no_text_is_named_with_its_file_and_type(tmp_path):

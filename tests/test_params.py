@@ -286,8 +286,9 @@ def test_a_file_that_holds_no_parameters_is_refused_in_one_line(tmp_path, conten
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(InputError, match="No such file"):
-        params.load(tmp_path / "params.yaml")
+    path = tmp_path / "params.yaml"
+    with pytest.raises(InputError, match=f"^{re.escape(str(path))}: No such file"):
+        params.load(path)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, repeat
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import pytest
 import yaml
 from scipy import stats
 
-from experiments import ablation, dvc_queue, more_draws, points
+from experiments import ablation, dvc_queue, more_draws, points, sweep
 from stages.shared.errors import InputError
 from tests.conftest import PROJECT, edit_params
 
@@ -239,6 +240,39 @@ def test_a_point_that_was_taken_out_of_the_queue_has_failed(monkeypatch):
     monkeypatch.setattr(dvc_queue, "states", dict)
     monkeypatch.setattr(dvc_queue, "POLL_SECONDS", 0)
     assert dvc_queue.wait(["a"], 1) == {"a": ""}
+
+
+@pytest.mark.parametrize(("deserted", "n_revived"), [([True] * 2, 1), ([True, False] * 3, 0)])
+def test_workers_are_started_again_where_nobody_is_at_work_twice_in_a_row(
+    monkeypatch, deserted, n_revived
+):
+    left, revived = iter(deserted), []
+    waiting = chain(repeat({"a": ("1234567", "Queued")}, 2 + len(deserted)), [{}, {}])
+    monkeypatch.setattr(dvc_queue, "states", lambda: next(waiting))
+    monkeypatch.setattr(dvc_queue, "is_deserted", lambda: next(left))
+    monkeypatch.setattr(dvc_queue, "revive", revived.append)
+    monkeypatch.setattr(dvc_queue, "POLL_SECONDS", 0)
+    dvc_queue.wait(["a"], 3)
+    assert revived == [3] * n_revived
+    assert next(left, None) is None
+
+
+def test_a_cluster_is_given_what_a_point_may_take(monkeypatch):
+    given = []
+    monkeypatch.setattr(sweep, "on_ray", lambda grid, **options: given.append(options) or [])
+    command = "sweep -S seed=1,2 --ray auto --cpus 2 --memory 3.5 --gpus 1"
+    monkeypatch.setattr("sys.argv", command.split())
+    monkeypatch.chdir(PROJECT)
+    with pytest.raises(SystemExit) as end:
+        sweep.main()
+    assert given == [{"address": "auto", "cpus": 2, "memory": 3.5, "gpus": 1}]
+    assert end.value.code == 1  # no point was run
+
+
+def test_of_what_dvc_says_one_line_is_told_with_its_command(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=r"^error: dvc queue: you are not inside of a DVC r"):
+        dvc_queue.dvc("queue", "status")
 
 
 @pytest.mark.parametrize(

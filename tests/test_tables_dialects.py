@@ -91,3 +91,10 @@ def test_what_python_writes_in_any_dialect_is_read_as_written_or_refused(
 def test_a_field_that_is_one_mark_stands_in_none():
     assert not delimited.are_around('"', ['"', '"', "5 feet"], is_quoted=False)
     assert delimited.are_around('"', ['"a"', '"b"', "5 feet"], is_quoted=False)
+
+
+def test_marks_around_more_than_half_the_values_show_that_a_table_is_broken():
+    half, more = ['"a"', "b"], ['"a"', '"c"', "b"]
+    assert not delimited.are_around('"', half, is_quoted=False)
+    assert delimited.are_around('"', more, is_quoted=False)
+    assert not delimited.are_around('"', more, is_quoted=True)

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stages.download.tables import TABLE_SUFFIXES, read_columns, table, unpacked
+from stages.download.tables import TABLE_SUFFIXES, plain, read_columns, table, unpacked
 from stages.shared.errors import InputError
 from tests.test_tables import source
 
@@ -306,6 +306,40 @@ def test_a_column_of_parquet_that_will_not_do_is_named_with_its_type(columns, sa
     with pytest.raises(InputError, match=said) as caught:
         table(written(tmp_path, "a.parquet", content), source())
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [(decimal.Decimal("1.10"), 1.1), (1.5, 1.5), (3, 3), (True, True), ("a", "a"), (None, None)],
+)
+def test_a_label_keeps_its_type_but_for_decimals(value, read):
+    found = plain("label", value)
+    assert (found, type(found)) == (read, type(read))
+
+
+def test_where_a_codec_does_not_say_the_place_the_first_line_is_told(tmp_path):
+    path = written(tmp_path, "a.csv", "text,label\na-!,1\nc,0\n")
+    with pytest.raises(InputError, match=r"isn't written so, as line 1 shows"):
+        landed(path, encoding="punycode")
+
+
+def test_of_what_no_dialect_can_read_the_reading_that_came_furthest_is_told(tmp_path):
+    content = 'text,label\n"a" x,1\n"b",0\nc,d,0\n'
+    with pytest.raises(InputError, match="line 4 has 3 fields, but the header 2"):
+        landed(written(tmp_path, "a.csv", content))
+
+
+def test_a_header_is_told_as_the_separator_parts_it_that_finds_most_columns(tmp_path):
+    content = "review;sentiment;day\ngood film;1;2\nbad, film;0;3\n"
+    with pytest.raises(InputError, match="no column 'text', but review, sentiment, day"):
+        landed(written(tmp_path, "a.csv", content))
+
+
+def test_a_message_tells_a_parameter_from_the_column_that_it_names(tmp_path):
+    path = written(tmp_path, "a.parquet", pa.table({"body": [["a"]] * 12, "label": LABELS}))
+    with pytest.raises(InputError) as caught:
+        landed(path, text="body")
+    assert str(caught.value).startswith(f"download.texts.text: column 'body' of {path} is of type")
 
 
 def test_numbers_bytes_and_dates_of_parquet_keep_their_form(tmp_path):

@@ -282,6 +282,7 @@ def test_a_limit_keeps_the_first_words(make, tmp_path, monkeypatch):
         ("a 1 2\n".encode("utf-16"), "is UTF-16: save it as UTF-8"),
         ("a 1 2\n".encode("utf-16-le"), "line 1: no word with numbers after it: is it UTF-16?"),
         (b"\n\r\n \n", "is empty"),
+        (b"2 1\na 1 2\nb 1 2 3\n", "line 2: 2 numbers after the word, but its header says 1"),
         (b"0 2\na 1 2\n", "line 1: promises 0 words of 2 numbers"),
         (b"0 2\n", "line 1: promises 0 words of 2 numbers"),
         (b"2 4000000000\na 1 2\n", "line 1: promises 2 words of 4000000000 numbers"),
