@@ -37,7 +37,7 @@ class Rule(NamedTuple):
     table: bytes | None
 
 
-def lower(texts: pa.Array, lowercase: casing.Lowercase = True) -> pa.LargeBinaryArray:
+def lower(texts: pa.Array, lowercase: casing.Lowercase) -> pa.LargeBinaryArray:
     """Lower-case texts that are not all ASCII by Python's rules, not Arrow's; return UTF-8."""
     foreign = casing.is_foreign(texts, lowercase)
     lowered = [casing.lower(text, lowercase) for text in texts.filter(foreign).to_pylist()]
