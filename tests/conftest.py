@@ -111,7 +111,10 @@ def tables_of(page: str) -> dict[str, list[list[str]]]:
         cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
         found[section.splitlines()[0]] = [row for row in cells if not row[0].startswith("--")]
         columns = [*zip(*found[section.splitlines()[0]][1:], strict=True)]
-        of_numbers = [all(re.match(r"\W*\d", cell) for cell in column) for column in columns]
+        of_numbers = [
+            all(re.match(r"\W*\d[\d,]*(\.\d+)?(?![.\d])", cell) for cell in column)
+            for column in columns
+        ]
         # Numbers stand at the right, but for the first column of a table that has words too.
         for rules in cells[1:2]:
             for rule, is_number in [*zip(rules, of_numbers, strict=True)][not all(of_numbers) :]:

@@ -359,6 +359,10 @@ def test_every_number_of_the_page_stands_under_its_size_and_variant(measured):
            f"{0.1 + more:.3f}, **−0.100** (−0.300 to −0.010)"]  # noqa: RUF001
           for size, more in (("50", 0), ("200", 0.1), ("500", 0.2))),
     ]  # fmt: skip
+    some = table.assign(majority=[0.75] + [0.5] * (len(table) - 1))
+    assert "Macro F1" in answer.page(some, with_f1, DATA, chosen, ["tfidf"], tried, "Little.")
+    even = table.assign(majority=answer.UNEVEN - 0.01)
+    assert "Macro F1" not in answer.page(even, with_f1, DATA, chosen, ["tfidf"], tried, "Little.")
     many = answer.page(table, with_f1, MANY, chosen, ["tfidf"], tried, "Little.")
     assert "Macro F1" in many
     assert "to test on, 9 labels:" in many

@@ -131,6 +131,7 @@ def test_one_label_for_all_has_the_score_of_chance():
     of, data = pd.Series({"majority": 0.6}), {"labels": list("abcd")}
     names = ("accuracy", "balanced_accuracy", "roc_auc", "macro_f1")
     assert [lc.of_one_label(of, name, data) for name in names] == [0.6, 0.25, 0.5, None]
+    assert lc.of_one_label(of, "balanced_accuracy", {"labels": []}) == 0.5  # of an older run
 
 
 def test_a_variant_that_only_other_runs_have_is_in_no_row():
@@ -283,7 +284,7 @@ def test_of_many_variants_the_page_has_a_row_for_each():
     rows = [run("a", 100, gap=0.1), run("b", 400, gap=-0.1)]
     two = lc.curve(pd.DataFrame(rows), SWEPT, PANELS, DATA)
     names = [f"v{i}" for i in range(5)]
-    others = (two[two["variant"] == "pretrained"].assign(variant=name) for name in names)
+    others = [two[two["variant"] == "pretrained"].assign(variant=name) for name in names]
     text = lc.report(pd.concat([two, *others]), SWEPT, [], "title", "accuracy", "")
     better, worse = "0.700, **+0.100** (+0.050 to +0.150)", "0.500, **-0.100** (-0.150 to -0.050)"
     table = [line for line in text.splitlines() if line.startswith("|")]
@@ -293,6 +294,9 @@ def test_of_many_variants_the_page_has_a_row_for_each():
         "| `learned` | 0.600 | 0.600 |",
         *(f"| `{name}` | {better} | {worse} |" for name in ["pretrained", *names]),
     ]
+    text = lc.report(pd.concat([two, *others[1:]]), SWEPT, [], "title", "accuracy", "")
+    [header] = [line for line in text.splitlines() if line.startswith("| train.samples |")]
+    assert header.strip("| ").split(" | ")[3::2] == ["gap"] * 5
 
 
 def scored(*rows):
@@ -470,6 +474,7 @@ def test_any_parameter_can_be_swept(tmp_path, swept, values, said):
     [group] = runs.groups(pd.DataFrame(rows), swept, [])
     table = lc.curve(group, swept, [], DATA)
     text = lc.report(table, swept, [], "title", "accuracy", "")
+    assert f"- Over {swept}, `pretrained`" in text
     assert said in text
     for value, gap in zip(values, size_of_gap, strict=True):
         shown = f"{gap:+.3f}" if abs(gap) < 0.1 else f"**{gap:+.3f}**"

@@ -197,11 +197,12 @@ def test_many_labels_are_a_softmax_regression(trained):
 
 
 @pytest.mark.parametrize("n_drawn", [1, 2, 3])
-def test_a_label_that_a_draw_lacks_counts_as_half_a_text(trained, n_drawn):
+def test_a_label_that_a_draw_lacks_counts_as_half_a_text(trained, n_drawn, capsys):
     words, labels = trained(
         labels=np.arange(200, dtype=np.int8) % 4, train__samples=n_drawn,
         train__validation_samples=0,
     )  # fmt: skip
+    assert f"each draw lacks {4 - n_drawn} of the 4 labels\n" in capsys.readouterr().out
     rows, _ = draw_rows(labels, n_drawn, 0, generator_for(SEED, 0, "texts"))
     empty = predicted(artifacts.weights("tfidf", 0), np.zeros((1, MAXLEN), np.int32))[0]
     own = labels[rows]

@@ -187,8 +187,11 @@ def test_bytes_of_parquet_and_control_characters_of_json_are_read(tmp_path):
     assert [*rows.table(path, source(encoding="latin1"))] == ["café"]
     pq.write_table(pa.table({"text": ["café"]}), path)
     assert [*rows.table(path, source(encoding="latin1"))] == ["café"]
-    (tmp_path / "a.json").write_text('[{"text": "a\tb"}]')
-    assert [*rows.table(tmp_path / "a.json", source())] == ["a\tb"]
+    values = ('"a\tb"', "3", "1.5", "true", "null", '"café"')
+    content = ", ".join(f'{{"text": {value}}}' for value in values)
+    (tmp_path / "a.json").write_text(f"[{content}]", "utf-8")
+    found = [*rows.table(tmp_path / "a.json", source())]
+    assert found == ["a\tb", "3", "1.5", "true", None, "café"]
 
 
 CSV = b'id,text\n1,good\n2,\n3,"",x\n4,caf\xe9\n5,"fine\nfilm"\n6,"open\n7,lost\n'
@@ -393,7 +396,7 @@ def test_three_words_a_side_are_told():
 
 
 def test_a_broken_table_is_read_with_the_delimiter_that_its_header_fits(tmp_path):
-    content = b"id;text\n1;good film\n2;bad;film\n3;fair\n"
+    content = b"a,b;text\n1,2;good film\n3,4;bad;film\n5,6;fair\n"
     dialect = rows.dialect_of(tmp_path / "a.csv", content, "utf-8", source())
     assert dialect.separator == ";"
 

@@ -257,15 +257,22 @@ def test_workers_are_started_again_where_nobody_is_at_work_twice_in_a_row(
     assert next(left, None) is None
 
 
-def test_a_cluster_is_given_what_a_point_may_take(monkeypatch):
+@pytest.mark.parametrize(
+    ("options", "limits"),
+    [
+        ("", {"cpus": 1, "memory": 2, "gpus": 0}),
+        ("--cpus 2 --memory 3.5 --gpus 1", {"cpus": 2, "memory": 3.5, "gpus": 1}),
+    ],
+)
+def test_a_cluster_is_given_what_a_point_may_take(monkeypatch, options, limits):
     given = []
     monkeypatch.setattr(sweep, "on_ray", lambda grid, **options: given.append(options) or [])
-    command = "sweep -S seed=1,2 --ray auto --cpus 2 --memory 3.5 --gpus 1"
+    command = f"sweep -S seed=1,2 --ray auto {options}"
     monkeypatch.setattr("sys.argv", command.split())
     monkeypatch.chdir(PROJECT)
     with pytest.raises(SystemExit) as end:
         sweep.main()
-    assert given == [{"address": "auto", "cpus": 2, "memory": 3.5, "gpus": 1}]
+    assert given == [{"address": "auto"} | limits]
     assert end.value.code == 1  # no point was run
 
 
@@ -290,6 +297,19 @@ def test_of_what_dvc_says_one_line_is_told_with_its_command(tmp_path, monkeypatc
 )
 def test_a_point_goes_on_with_twice_the_draws_while_that_can_help(draws, widths, then):
     assert more_draws.next_draws(draws, more_draws.Widths(*widths), 0.01, 40) == then
+
+
+@pytest.mark.parametrize(
+    ("draws", "widths", "said"),
+    [
+        (1, (float("inf"), float("inf")), "no interval with 1 draw, going on with 2"),
+        (5, (0.0114, 0.005), "± 0.0114 with 5 draws, going on with 10"),
+        (5, (0.03, 0.011), "± 0.0300 with 5 draws, and no number of draws gives ± 0.01"),
+        (40, (0.0114, 0.005), "± 0.0114 with 40 draws, which is the limit (--max-draws)"),
+    ],
+)
+def test_it_is_said_how_a_wide_point_goes_on(draws, widths, said):
+    assert more_draws.outcome(draws, more_draws.Widths(*widths), 0.01, 40) == said
 
 
 @pytest.mark.parametrize("sd", [0.01, 0.02, 0.03])

@@ -93,6 +93,16 @@ def test_a_field_that_is_one_mark_stands_in_none():
     assert delimited.are_around('"', ['"a"', '"b"', "5 feet"], is_quoted=False)
 
 
+def test_two_readings_differ_where_a_row_does_or_after_the_last_that_both_have():
+    def reading(*rows: tuple[str, int]) -> delimited.Reading:
+        texts, lines = zip(*rows, strict=True)
+        return delimited.Reading(delimited.Dialect(",", "", ""), {"text": [*texts]}, [*lines], [])
+
+    one = reading(("a", 2), ("b", 3), ("c", 4))
+    assert delimited.first_difference(one, reading(("a", 2), ("b c", 3))) == 3
+    assert delimited.first_difference(reading(("a", 2), ("b", 3)), one) == 4
+
+
 def test_marks_around_more_than_half_the_values_show_that_a_table_is_broken():
     half, more = ['"a"', "b"], ['"a"', '"c"', "b"]
     assert not delimited.are_around('"', half, is_quoted=False)

@@ -167,6 +167,8 @@ def test_what_parameters_say_of_a_dialect_decides(content, changes, texts):
         ("text,label\na,1\n", {"separator": "\n"}, "no line end"),
         ("It was a long day.,pos\nb,neg\n", {}, "first row looks like data.*such as 'text,label'"),
         ('"A day.\nLong.",1\nb,0\n', {}, "a.csv: the first row looks like data"),
+        ("fine,3\nb,4\nc,5\n", {}, "a.csv: the first row looks like data"),
+        ("0,1\nb,4\nc,5\n", {}, "no column 'text', but 0, 1$"),  # as pandas names columns
         ("fine\tpos\nb\tneg\nc\tpos\n", {}, r"looks like data.*such as 'text\\tlabel'"),
         ("text^label\na^1\n", {}, "has one column: set download.texts.separator"),
         ("text,label\na,1\n", {"separator": ";"}, "has one column: set download.texts.separator"),

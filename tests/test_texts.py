@@ -185,7 +185,7 @@ class Malicious:
 def test_keras_imdb_builds_arrays_and_nothing_else(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = save_npz(tmp_path / "imdb.npz", [Malicious()] * 4)
-    with pytest.raises(InputError, match=r"imdb.npz can't be read: it would load"):
+    with pytest.raises(InputError, match=r"can't be read: it would load pathlib.*\.touch"):
         keras_imdb(path)
     assert not Path("touched").exists()
     path = save_npz(tmp_path / "imdb.npz", [[1, 99, 3, 1]] * 4)
