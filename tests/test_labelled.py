@@ -1,6 +1,7 @@
 """Labels, splits and equal texts: taken for what their user means, or refused in one line."""
 
 import json
+from itertools import islice
 
 import numpy as np
 import polars as pl
@@ -106,6 +107,16 @@ def test_as_many_labels_as_there_may_be_are_told_apart(n_labels, dtype):
     found = table([*range(n_labels)] * 3)
     assert found.schema.field("label").type == dtype
     assert {text: int(text[5:]) % n_labels for text in by_text(found)} == by_text(found)
+
+
+def test_of_many_labels_some_are_counted_and_the_rest_together(monkeypatch):
+    monkeypatch.setattr(land_texts, "MOST_COUNTED", 2)
+    labels = [*"aabbccdd", *"abcdabcda"]
+    found = table(labels, splits=["train"] * 8 + ["test"] * 9)
+    assert [*islice(land_texts.described(found), 2)] == [
+        "train split: 8 texts (2 a, 2 b, 4 of 2 more labels)",
+        "test split: 9 texts (3 a, 2 b, 4 of 2 more labels)",
+    ]
 
 
 def test_splits_may_have_other_names_and_a_validation_split_is_trained_on(capsys):

@@ -181,6 +181,16 @@ def test_a_csv_is_read_to_its_end_by_what_its_head_shows(
     assert found == texts
 
 
+@pytest.mark.parametrize("head_bytes", [100, 10_000])
+def test_a_backslash_before_what_needs_none_stays_however_far_down_it_stands(
+    head_bytes, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(rows, "HEAD_BYTES", head_bytes)
+    path = tmp_path / "a.csv"
+    path.write_text("id,text\n" + '1,"say \\"hi\\", then a\\_b or plain"\n' * 9)
+    assert [*rows.table(path, source())] == ['say "hi", then a\\_b or plain'] * 9
+
+
 def test_bytes_of_parquet_and_control_characters_of_json_are_read(tmp_path):
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"other": ["x"], "text": pa.array([b"caf\xe9"])}), path)

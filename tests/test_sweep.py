@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, repeat
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -274,6 +276,63 @@ def test_a_cluster_is_given_what_a_point_may_take(monkeypatch, options, limits):
         sweep.main()
     assert given == [{"address": "auto"} | limits]
     assert end.value.code == 1  # no point was run
+
+
+@pytest.fixture
+def queue(monkeypatch):
+    """A queue in which some names wait already; `started` says with how many workers it was."""
+    there = SimpleNamespace(waiting=[], failed={}, started=[], ends=None)
+
+    def start(*arguments: str) -> None:
+        there.started.append(arguments)
+        if there.ends == arguments[0]:
+            raise KeyboardInterrupt
+
+    def states() -> dict:
+        return dict.fromkeys(there.waiting, ("", "Queued")) | {"old": ("", "Success")}
+
+    monkeypatch.setattr(dvc_queue, "states", states)
+    monkeypatch.setattr(dvc_queue, "uncached", lambda: ["download"])
+    monkeypatch.setattr(dvc_queue, "queue", lambda values: values[0].upper())
+    monkeypatch.setattr(dvc_queue, "dvc", start)
+    monkeypatch.setattr(dvc_queue, "wait", lambda names, jobs: there.failed)
+    return there
+
+
+@pytest.mark.parametrize(
+    ("waiting", "said"),
+    [
+        ("", ""),
+        ("a", "the queue holds 1 other experiment, which will run too (a):"),
+        ("abc", "the queue holds 3 other experiments, which will run too (a, b, c):"),
+        ("abcd", "the queue holds 4 other experiments, which will run too (a, b, c, …):"),
+    ],
+)
+def test_what_waits_in_the_queue_already_is_said_before_a_sweep(queue, waiting, said, capsys):
+    queue.waiting = [*waiting]
+    assert dvc_queue.run_queue([["x"], ["y"]], 3) == ["X", "Y"]
+    told = capsys.readouterr().err.partition(" dvc queue remove --queued takes out what waits\n")
+    assert told[0].rpartition("\n")[2] == said if said else not told[1]
+    assert queue.started == [("repro", "--quiet", "download"), ("queue", "start", "--jobs", "3")]
+
+
+def test_a_point_that_failed_is_named_with_what_shows_why(queue, capsys):
+    queue.failed = {"Y": "1234567", "X": ""}
+    assert dvc_queue.run_queue([["x"], ["y"], ["z"]], 1) == [None, None, "Z"]
+    assert capsys.readouterr().err.splitlines()[-2:] == [
+        "X failed: it was taken out of the queue",
+        "1234567 failed: dvc queue logs 1234567 shows why",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [("repro", dvc_queue.BEFORE_START), ("queue", dvc_queue.AFTER_START)],
+)
+def test_who_interrupts_a_sweep_is_told_what_goes_on(queue, when, said):
+    queue.ends = when
+    with pytest.raises(SystemExit, match=f"^{re.escape(f'interrupted: {said}')}$"):
+        dvc_queue.run_queue([["x"]], 1)
 
 
 def test_of_what_dvc_says_one_line_is_told_with_its_command(tmp_path, monkeypatch):
