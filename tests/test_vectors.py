@@ -422,7 +422,11 @@ ZIPS = {
 
 
 @pytest.mark.parametrize("members", ZIPS.values(), ids=ZIPS)
-def test_of_a_zip_the_member_is_read_that_holds_the_vectors(members, tmp_path):
+@pytest.mark.parametrize("looked_at", [200, vectors.LONGEST_LINE])  # bytes of each member
+def test_of_a_zip_the_member_is_read_that_holds_the_vectors(
+    members, looked_at, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(vectors, "LONGEST_LINE", looked_at)
     zip_of(tmp_path / "a.zip", members)
     words, matrix = read(tmp_path / "a.zip", 4)
     assert words == WORDS
