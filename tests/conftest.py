@@ -103,6 +103,19 @@ def check_panels(figure: "Figure") -> None:
             assert 0.9 < width / height < 1.7
 
 
+def check_alignment(cells: list[list[str]]) -> None:
+    """Check that numbers stand at the right, but those of the first column beside words."""
+    if not cells:
+        return
+    header, rules, *rows = cells
+    number = re.compile(r"\W*\d[\d,]*(\.\d+)?(?![.\d])")
+    for column, (rule, *values) in enumerate(zip(rules, *rows, strict=True)):
+        is_of_numbers = values and all(map(number.match, values))
+        assert rule == "--:" or not is_of_numbers or column == 0, (header[column], rule, values)
+    if rows and all(number.match(cell) for row in rows for cell in row):
+        assert rules[0] == "--:", cells
+
+
 def tables_of(page: str) -> dict[str, list[list[str]]]:
     """The cells of each table of a page, by the section that it stands in."""
     found = {}
@@ -110,15 +123,7 @@ def tables_of(page: str) -> dict[str, list[list[str]]]:
         lines = [line for line in section.splitlines() if line.startswith("| ")]
         cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
         found[section.splitlines()[0]] = [row for row in cells if not row[0].startswith("--")]
-        columns = [*zip(*found[section.splitlines()[0]][1:], strict=True)]
-        of_numbers = [
-            all(re.match(r"\W*\d[\d,]*(\.\d+)?(?![.\d])", cell) for cell in column)
-            for column in columns
-        ]
-        # Numbers stand at the right, but for the first column of a table that has words too.
-        for rules in cells[1:2]:
-            for rule, is_number in [*zip(rules, of_numbers, strict=True)][not all(of_numbers) :]:
-                assert not is_number or rule == "--:", cells
+        check_alignment(cells)
     return found
 
 

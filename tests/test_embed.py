@@ -87,6 +87,7 @@ def test_a_drawn_matrix_is_uniform_as_keras_draws_it_and_follows_its_seed():
         (0.7, ["Film", "Ärger", "the"], ["only 70.0 %", "begin with a capital letter"]),
         (0.7, ["new_york", "film_NOUN", "the"], ["only 70.0 %", "hold an underscore"]),
         (0.7, ["_", "the_", "The", "a"], ["only 70.0 %"]),
+        (0.7, ["Film", "the"], ["only 70.0 %"]),  # no more than half of them
     ],
 )
 def test_low_coverage_is_said_with_what_shows_why(share, words, said):

@@ -263,9 +263,12 @@ def test_a_cut_transfer_goes_on_where_it_was_cut(site, date):
 
 def test_a_stalled_transfer_goes_on(site, monkeypatch):
     monkeypatch.setattr(fetching, "READ_TIMEOUT", 0.1)
+    monkeypatch.setattr(fetching, "CONNECT_TIMEOUT", 30)
+    start = time.monotonic()
     site.faults = [{"stall": 2 * fetching.CHUNK_BYTES + 1}]
     assert fetch(site.url).read_bytes() == CONTENT
     assert site.ranges_asked() == [None, f"bytes={2 * fetching.CHUNK_BYTES}-"]
+    assert time.monotonic() - start < 20
 
 
 def test_a_transfer_without_a_length_may_be_cut_too(site):

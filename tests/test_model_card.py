@@ -104,6 +104,11 @@ def test_the_measures_are_those_of_scikit_learn_and_the_interval_is_of_wilson():
     assert grouped["accuracy"][1:] != found["accuracy"][1:]
 
 
+def test_a_model_that_does_not_run_alone_says_why(tmp_path):
+    with pytest.raises(RuntimeError, match="No module named 'classify'"):
+        export.run_alone(tmp_path, "linear", ["a text"])
+
+
 def test_how_equal_the_exported_model_is_counts_texts_that_are_further_away():
     expected = np.array([[0.2, 0.8], [0.5, 0.5], [1, 0]], np.float32)
     near, far = expected.copy(), expected.copy()

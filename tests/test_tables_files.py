@@ -342,6 +342,15 @@ def test_a_message_tells_a_parameter_from_the_column_that_it_names(tmp_path):
     with pytest.raises(InputError) as caught:
         landed(path, text="body")
     assert str(caught.value).startswith(f"download.texts.text: column 'body' of {path} is of type")
+    path = written(tmp_path, "a.csv", "Body,label\nfine,1\nbad,0\n")
+    with pytest.raises(
+        InputError, match=r"no column 'body', but 'Body': set download.texts.text=B"
+    ):
+        landed(path, text="body")
+    with pytest.raises(
+        InputError, match=r"^download.texts.text: .* has no column 'x', but Body, l"
+    ):
+        landed(path, text="x")
 
 
 def test_numbers_bytes_and_dates_of_parquet_keep_their_form(tmp_path):

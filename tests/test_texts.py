@@ -168,6 +168,14 @@ def keras_imdb(path: Path):
     return texts.keras_imdb(path, path.with_name("imdb_word_index.json"))
 
 
+def test_keras_imdb_that_unpacks_to_much_more_is_refused(tmp_path):
+    path = tmp_path / "imdb.npz"
+    np.savez_compressed(path, x_train=np.zeros(100 << 20, np.int8))
+    path.with_name("imdb_word_index.json").write_text(json.dumps(WORD_INDEX))
+    with pytest.raises(InputError, match=r"imdb.npz holds more than 50 times its size"):
+        keras_imdb(path)
+
+
 def test_keras_imdb_becomes_words_again_with_and_without_marks(tmp_path):
     raw = keras_imdb(save_npz(tmp_path / "imdb.npz", INDICES))
     assert raw["text"].to_pylist() == ["the film good", "bad film", "good", "bad bad film"] * 2

@@ -1,5 +1,7 @@
 """train: draws are paired, disjoint, stratified, and share nothing with those of another seed."""
 
+import platform
+
 import numpy as np
 import pytest
 
@@ -107,6 +109,14 @@ def test_a_training_starts_without_what_only_unused_parts_of_keras_import(projec
     imported = {name.partition(".")[0] for name in printed}
     assert "keras" in imported
     assert not {"matplotlib", "sklearn"} & imported
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="of these processors")
+def test_products_of_matrices_are_computed_by_code_that_any_such_processor_has(project, run_alone):
+    command = "import os, stages.train.__main__; print(os.environ['OPENBLAS_CORETYPE'])"
+    assert run_alone(project, "env", "-u", "OPENBLAS_CORETYPE", "python", "-c", command).stdout == (
+        "Haswell\n"
+    )
 
 
 def test_a_linear_variant_starts_without_tensorflow(project, run_alone):

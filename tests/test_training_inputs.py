@@ -127,6 +127,19 @@ def test_each_repeat_gets_a_draw_of_its_own_disjoint_from_its_validation(trained
     assert len({tuple(drawn(given)[0]) for given in repeats}) == REPEATS
 
 
+def test_what_fails_in_one_repeat_ends_the_others_that_have_not_begun(trained, monkeypatch):
+    begun = []
+
+    def fail(recorder, initial, *_, **__):
+        begun.append(initial)
+        raise InputError("of no use")
+
+    monkeypatch.setattr(Recorder, "fit", fail)
+    with pytest.raises(InputError, match="of no use"):
+        trained("learned", train__repeats=50)
+    assert len(begun) < 25
+
+
 def test_every_variant_gets_the_same_draws_orders_dropout_and_upper_layers(trained):
     learned, finetuned = trained("learned").repeats, trained("finetuned").repeats
     for one, other in zip(learned, finetuned, strict=True):

@@ -5,11 +5,13 @@ scripts without blanks, by what a reader of the language takes for its words.
 """
 
 import json
+import platform
 import shutil
 import subprocess
 import sys
 import time
 import unicodedata
+from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
@@ -254,7 +256,10 @@ def test_the_stage_names_the_method_that_a_text_needs_and_what_found_the_words(t
     lengths, out = tokenize("unicode", "今天天气很好。 ok", "不错")
     assert lengths.tolist() == [4, 1]
     assert "warning" not in out
-    assert json.loads(artifacts.TOKENIZED_WITH.read_text())["icu"] == icu_version
+    assert json.loads(artifacts.TOKENIZED_WITH.read_text()) == {
+        "python": platform.python_version(), "python's unicode": unicodedata.unidata_version,
+        "icu4py": version("icu4py"), "icu": icu_version,
+    }  # fmt: skip
     _, out = tokenize("keras", "plain words, plain words 好", "words")
     assert "warning" not in out
     assert "3 distinct words, 5 tokens to train on" in out

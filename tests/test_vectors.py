@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -512,6 +513,17 @@ def test_what_gensim_writes_is_read_to_the_bit(binary, tmp_path):
     words, matrix = read(tmp_path / "vectors")
     assert words == WORDS
     np.testing.assert_array_equal(matrix, MATRIX)
+
+
+def test_the_packaged_vectors_are_read_whatever_the_folder_is_called(tmp_path, monkeypatch):
+    folder = tmp_path / "[a]"
+    folder.mkdir()
+    pl.DataFrame({"index": ["the", "film"]}).write_parquet(folder / "glove_6B_index.parquet")
+    np.save(folder / "glove_6B_50d_emb.npy", np.eye(2, dtype=np.float32))
+    monkeypatch.setattr(vectors, "packaged_file", lambda _, name, sum: folder / Path(name).name)
+    [block] = vectors.glove_package()
+    assert block.words == ["the", "film"]
+    assert block.matrix.tolist() == [[1, 0], [0, 1]]
 
 
 def test_the_packaged_vectors_are_as_wide_as_dim_may_say():

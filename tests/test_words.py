@@ -30,6 +30,12 @@ def test_a_word_tells_what_its_odds_of_being_in_a_text_are(telling):
     assert telling[0].tolist() == (-telling[1]).tolist()
 
 
+def test_a_word_is_left_out_if_fewer_texts_have_it_than_the_least_share(monkeypatch):
+    monkeypatch.setattr(words, "LEAST_SHARE", 0.5)
+    sequences = np.array([[1, 2], [1, 2], [1, 3], [1, 0]], np.int32)
+    assert words.telling_words(sequences, np.array([0, 1, 0, 1]), 4).index.tolist() == [1, 2]
+
+
 def test_of_many_labels_each_is_taken_against_the_rest_and_the_most_frequent_are_shown():
     generator = np.random.default_rng(0)
     labels = np.concatenate([np.arange(12), generator.choice(12, 988, p=np.arange(1, 13) / 78)])
