@@ -1,5 +1,8 @@
 """What `make bench` writes, and that each way it measures can still be gone."""
 
+import json
+import re
+
 import numpy as np
 import pytest
 
@@ -49,6 +52,19 @@ def test_the_page_is_written_between_its_marks_alone(tmp_path, monkeypatch):
     text = page.read_text()
     assert text == "before\n" + compare.section(RESULTS).join(compare.MARKS) + "after\n"
     assert "120 thousand million operations" in text
+
+
+def test_the_page_shows_every_row_as_it_was_measured_last_and_says_what_it_is():
+    results, text = json.loads(compare.RESULTS.read_text()), compare.PAGE.read_text("utf-8")
+    assert compare.section(results).join(compare.MARKS) in text
+    assert [*results["rows"]] == [*rows.ROWS]
+    for row in rows.ROWS:
+        assert f"`{row.removeprefix('epoch_')}`" in text, row
+    for row, ways in rows.ROWS.items():
+        measured = results["rows"][row]
+        assert measured["ways"].keys() == ways.keys(), row  # with all packages installed
+        if measured.get("share", 1) < 1 / 3:
+            assert re.search(rf"^- \*\*.*`{row}`", text, re.MULTILINE), row  # why it is no more
 
 
 @pytest.mark.parametrize(
