@@ -335,7 +335,13 @@ def test_who_interrupts_a_sweep_is_told_what_goes_on(queue, when, said):
         dvc_queue.run_queue([["x"]], 1)
 
 
-def test_of_what_dvc_says_one_line_is_told_with_its_command(tmp_path, monkeypatch):
+def test_of_what_dvc_says_one_line_is_told_with_its_command(little):
+    with pytest.raises(SystemExit, match=r"^error: dvc exp: .*'nothing'.*$") as end:
+        dvc_queue.dvc("exp", "apply", "nothing")
+    assert "\n" not in str(end.value)
+
+
+def test_outside_of_a_repository_one_line_says_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match=r"^error: dvc queue: you are not inside of a DVC r"):
         dvc_queue.dvc("queue", "status")
