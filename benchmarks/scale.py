@@ -22,10 +22,11 @@ import pyarrow.parquet as pq
 import yaml
 from matplotlib.ticker import LogLocator
 
+from stages.download.land_texts import read_texts
 from stages.download.texts import imdb_package
 from stages.report import figures
 from stages.report.markdown import lines_of
-from stages.shared import artifacts
+from stages.shared import artifacts, params
 from stages.shared.errors import command_line
 
 ROOT = Path(__file__).parents[1]
@@ -53,7 +54,7 @@ def write_vectors(root: Path) -> None:
 
 def write_reviews(root: Path, repetitions: int) -> None:
     """Write the package's reviews so many times, no two the same."""
-    table = imdb_package()
+    table = read_texts(params.load(ROOT / "params.yaml").download.texts)
     generator, number = np.random.default_rng(0), 0
     with pq.ParquetWriter(root / artifacts.TEXTS, table.schema) as writer:
         for _ in range(repetitions):
@@ -93,10 +94,10 @@ def measure_all(root: Path) -> list[tuple[float, float]]:
 
 def add_control(root: Path) -> None:
     """Add a fifth variant to the default's four."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["embed"]["shuffled"] = {"vectors": "glove", "shuffled": True}
-    params["variants"]["shuffled"] = {"vectors": "shuffled", "trainable": False}
-    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content["embed"]["shuffled"] = {"vectors": "glove", "shuffled": True}
+    content["variants"]["shuffled"] = {"vectors": "shuffled", "trainable": False}
+    (root / "params.yaml").write_text(yaml.safe_dump(content))
 
 
 def draw(sizes: list[int], measured: np.ndarray, path: Path) -> None:
