@@ -19,8 +19,10 @@ def test_what_params_yaml_does_not_name_is_removed_file_folder_or_link(tmp_path,
     files.remove_all_but(folder, ["kept"])
     assert sorted(path.name for path in folder.iterdir()) == [".gitignore", "kept", "kept.npy"]
     assert (elsewhere / "file").exists()
-    said = [line.partition(": removed")[0] for line in capsys.readouterr().out.splitlines()]
-    assert said == [str(folder / name) for name in ("broken", "link", "old", "old.npy")]
+    assert capsys.readouterr().out.splitlines() == [
+        f"{folder / name}: removed, params.yaml does not name it any more"
+        for name in ("broken", "link", "old", "old.npy")
+    ]
 
 
 def test_what_fails_while_it_is_written_leaves_what_was_there(tmp_path):
