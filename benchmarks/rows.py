@@ -402,7 +402,7 @@ def tfidf_ours(folder: Path) -> float:
             np.concatenate([block.ids for block in encode(part, vocabulary, settings)])
             for part in (train, test)
         )
-        idf = tf_idf.fit(tf_idf.count_tokens(of_train, NUM_WORDS))
+        idf = tf_idf.fit([tf_idf.count_tokens(of_train, NUM_WORDS)])
         fitted = LogisticRegression(max_iter=1000).fit(weighed(of_train, idf), labels)
         return score([fitted.coef_[0], fitted.intercept_], weighed(of_test, idf))
 

@@ -68,3 +68,11 @@ def test_an_array_to_fill_has_its_room_on_disk(tmp_path):
     assert (tmp_path / "a.npy").stat().st_blocks * 512 >= array.nbytes
     array.flush()
     assert np.load(tmp_path / "a.npy").sum() == 50_000
+
+
+def test_rows_are_read_a_few_at_a_time_and_all_of_them(tmp_path):
+    np.save(tmp_path / "sequences.npy", np.arange(21).reshape(7, 3))
+    parts = [*files.read_rows(tmp_path / "sequences.npy", 3)]
+    assert [len(part) for part in parts] == [3, 3, 1]
+    assert np.concatenate(parts).ravel().tolist() == [*range(21)]
+    assert not any(isinstance(part, np.memmap) for part in parts)

@@ -160,7 +160,7 @@ def test_a_draw_of_one_label_gives_its_smoothed_share(trained):
 
 def test_weights_in_tf_idf_are_those_of_scikit_learn():
     counts = tf_idf.count_tokens(np.random.default_rng(0).integers(0, 5, (50, 9), np.int32), 6)
-    idf = tf_idf.fit(counts)
+    idf = tf_idf.fit([counts[:20], counts[20:]])
     exact = TfidfTransformer(sublinear_tf=True).fit(counts.astype(float))
     np.testing.assert_allclose(idf, exact.idf_, rtol=1e-6)
     found = tf_idf.weigh(counts, idf).toarray()
@@ -223,13 +223,25 @@ def test_a_label_that_a_draw_lacks_counts_as_half_a_text(trained, n_drawn, capsy
 def test_two_labels_of_four_that_a_draw_has_are_told_apart_as_if_there_were_two(trained):
     labels = np.arange(200, dtype=np.int8) % 4
     words, _ = trained(labels=labels, train__samples=20, train__validation_samples=0)
-    rows = np.array([0, 4, 8, 12, 16, 2, 6, 10])
+    drawn, _ = draw_rows(labels, 20, 0, generator_for(SEED, 0, "texts"))
+    rows = drawn[labels[drawn] % 2 == 0][:8]
+    assert {*labels[rows]} == {0, 2}
     regression = train.read(params.load(), "tfidf")
     coefficients, intercept = regression.fit(rows, regression.solvers(), ())
     expected = LogisticRegression().fit(tables(words)[rows], labels[rows])
     assert intercept[2] - intercept[0] == pytest.approx(expected.intercept_[0], abs=1e-4)
     own = coefficients[1 : N_WORDS + 1, 2] - coefficients[1 : N_WORDS + 1, 0]
     np.testing.assert_allclose(own, expected.coef_[0], atol=1e-4)
+
+
+def test_only_texts_that_are_drawn_are_weighed(trained):
+    words, labels = trained(train__samples=20, train__validation_samples=10)
+    regression = train.read(params.load(), "tfidf")
+    drawn = [draw_rows(labels, 20, 10, generator_for(SEED, repeat, "texts")) for repeat in (0, 1)]
+    rows = np.unique(np.concatenate([*drawn[0], *drawn[1]]))
+    assert regression.table.shape[0] == len(rows) < len(labels)
+    found = regression.features(rows[::-1]).toarray()[:, 1 : N_WORDS + 1]
+    np.testing.assert_allclose(found, tables(words).toarray()[rows[::-1]], rtol=1e-6)
 
 
 def test_an_interrupted_training_goes_on_from_what_is_finished(trained, monkeypatch, capsys):

@@ -4,9 +4,12 @@ import unicodedata
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from stages.evaluate import mistakes
+from stages.evaluate.__main__ import read_texts
+from stages.shared import artifacts
 from stages.shared.predictions import judge
 
 LABELS = np.array([1, 1, 0, 0, 1, 0])
@@ -69,10 +72,20 @@ def test_a_text_of_nothing_but_marks_is_shown_too():
     assert mistakes.ending("\u0301" * 1000) == "…" + "\u0301" * 800
 
 
+def test_texts_to_show_are_read_by_their_rows_of_the_test_split(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    artifacts.TEXTS.parent.mkdir(parents=True)
+    splits = ["train", "test", "train", "test", "test", "train", "test", "test"]
+    table = pa.table({"split": splits, "text": [f"text {i}" for i in range(8)]})
+    pq.write_table(table, artifacts.TEXTS, row_group_size=2)
+    assert read_texts(np.array([4, 0, 3, 2])) == ["text 7", "text 1", "text 6", "text 4"]
+    assert read_texts(np.array([1, 1])) == ["text 3"] * 2
+    assert read_texts(np.array([], int)) == []
+
+
 def test_texts_are_grouped_by_the_lengths_that_tokenize_counted():
     n_words = np.array([3, 3, 3, 90, 90, 90], np.int32)
-    texts = pa.chunked_array([["没有空格"] * 6])
-    found = mistakes.tables(LABELS, {"learned": LEARNED}, texts, n_words)
+    found = mistakes.tables(LABELS, {"learned": LEARNED}, lambda rows: [], n_words)
     assert found["lengths"]["learned"]["words_to"].tolist() == [3, 90]
 
 

@@ -15,7 +15,7 @@ MATRIX = np.array(
 @pytest.fixture
 def telling():
     sequences = np.array([[0, 1, 2], [1, 2, 2], [3, 1, 2], [1, 4, 5], [0, 1, 4], [1, 4, 9]])
-    return words.telling_words(sequences.astype(np.int32), np.array([1, 1, 1, 0, 0, 0]), 6)
+    return words.telling_words([sequences.astype(np.int32)], np.array([1, 1, 1, 0, 0, 0]), 6)
 
 
 def test_a_word_tells_what_its_odds_of_being_in_a_text_are(telling):
@@ -33,7 +33,7 @@ def test_a_word_tells_what_its_odds_of_being_in_a_text_are(telling):
 def test_a_word_is_left_out_if_fewer_texts_have_it_than_the_least_share(monkeypatch):
     monkeypatch.setattr(words, "LEAST_SHARE", 0.5)
     sequences = np.array([[1, 2], [1, 2], [1, 3], [1, 0]], np.int32)
-    assert words.telling_words(sequences, np.array([0, 1, 0, 1]), 4).index.tolist() == [1, 2]
+    assert words.telling_words([sequences], np.array([0, 1, 0, 1]), 4).index.tolist() == [1, 2]
 
 
 def test_of_many_labels_each_is_taken_against_the_rest_and_the_most_frequent_are_shown():
@@ -41,7 +41,7 @@ def test_of_many_labels_each_is_taken_against_the_rest_and_the_most_frequent_are
     labels = np.concatenate([np.arange(12), generator.choice(12, 988, p=np.arange(1, 13) / 78)])
     sequences = generator.integers(1, 40, (1000, 6), np.int32)
     sequences[:, 0] = np.where(generator.random(1000) < 0.8, 41 + labels, 40)
-    telling = words.telling_words(sequences, labels, 60)
+    telling = words.telling_words([sequences], labels, 60)
     assert telling.columns.tolist() == [4, 5, 6, 7, 8, 9, 10, 11]
     for label in telling:
         assert telling[label].idxmax() == 41 + label
@@ -62,13 +62,13 @@ def test_a_word_is_picked_for_one_label_and_a_label_without_words_has_none():
     assert {label: ids.tolist() for label, ids in picked.items()} == {2: [], 1: [7], 0: [4]}
 
 
-def test_texts_are_counted_the_same_however_they_are_cut(monkeypatch):
+def test_texts_are_counted_the_same_however_they_are_cut():
     generator = np.random.default_rng(0)
     sequences = generator.integers(0, 30, (200, 8), np.int32)
     labels = generator.integers(0, 2, 200)
-    whole = words.telling_words(sequences, labels, 30)
-    monkeypatch.setattr(words, "TEXTS_AT_A_TIME", 7)
-    pd.testing.assert_frame_equal(words.telling_words(sequences, labels, 30), whole)
+    whole = words.telling_words([sequences], labels, 30)
+    parts = np.array_split(sequences, 7)
+    pd.testing.assert_frame_equal(words.telling_words(parts, labels, 30), whole)
 
 
 def test_the_most_telling_words_are_sorted_from_each_end_and_never_on_both_sides(telling):

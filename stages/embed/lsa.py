@@ -27,7 +27,7 @@ def fit_vectors(
 
     n_texts, n_ids = counts.shape
     in_texts = np.bincount(counts.indices, minlength=n_ids) > 0
-    idf = tf_idf.fit(counts).astype(np.float64)
+    idf = tf_idf.fit([counts]).astype(np.float64)
     if rare:
         counts, idf = counts.sign(), idf * idf
     table = tf_idf.weigh(counts, idf)

@@ -6,13 +6,14 @@ the id, and fitted columns follow it. Of texts that an encoder turns into vector
 dim): a row for each text of the train split, then for each of the test split.
 """
 
+from collections.abc import Iterator
 from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
 from stages.embed import encoded, lsa
 from stages.embed.coverage import coverage, warnings
@@ -21,7 +22,7 @@ from stages.shared import artifacts, tf_idf
 from stages.shared.draws import draw_matrix, generator_for
 from stages.shared.encoder import SETTINGS, Encoder
 from stages.shared.errors import InputError
-from stages.shared.files import reading
+from stages.shared.files import read_rows, reading
 from stages.shared.schema import Start
 
 
@@ -64,9 +65,13 @@ class Builder:
     @cached_property
     def table(self) -> csr_array:
         """How often each text of the train split has each id, (n_texts, n_ids) float32."""
-        with reading(artifacts.split("train")):
-            sequences = np.load(artifacts.split("train") / "sequences.npy", mmap_mode="r")
-        return tf_idf.count_tokens(sequences, self.n_ids)
+        return vstack([*self.counted()], format="csr")
+
+    def counted(self) -> Iterator[csr_array]:
+        """Count so many texts' ids at a time; these are the parts of the table."""
+        sequences = artifacts.split("train") / "sequences.npy"
+        for ids in read_rows(sequences, tf_idf.TEXTS_AT_A_TIME):
+            yield tf_idf.count_tokens(ids, self.n_ids)
 
     def look_up(self, start: Start) -> tuple[Vectors, np.ndarray]:
         """Read the file in which words are looked up, and find them: (n_words, 2), as `find`."""
@@ -105,7 +110,7 @@ class Builder:
             model = Encoder(artifacts.vectors(start.vectors))
             return self.encode(model.tokens(encoded.read_texts()).ids, model, start.vectors)
         if start.texts:
-            idf = tf_idf.fit(self.table)
+            idf = tf_idf.fit([self.table] if start.fitted else self.counted())
             columns = [lsa.for_texts(part, self.table, idf) for part in self.fitted(start)]
             return np.hstack([idf[:, None], *columns])
         parts = []

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -39,25 +38,19 @@ from stages.evaluate.scores import (
 )
 from stages.shared import artifacts, history, params, predictions, tables
 from stages.shared.errors import run
-from stages.shared.files import reading, remove_all_but, whole, write_json
+from stages.shared.files import read_rows, reading, remove_all_but, whole, write_json
 from stages.shared.schema import Params, TextSource
 from stages.shared.text import distinct, shortened
 
+TEXTS_AT_A_TIME = 10_000
 LONGEST_NAME = 40  # characters of a label or a file
 MOST_CONFUSED = 20  # labels of the most texts that a plot of a confusion matrix has
 
 
-def read_split(split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Read the sequences (n_texts, maxlen) int32 and the labels (n_texts,) int of a split."""
-    folder = artifacts.split(split)
-    with reading(folder):
-        return np.load(folder / "sequences.npy", mmap_mode="r"), np.load(folder / "labels.npy")
-
-
-def read_lengths() -> np.ndarray:
-    """Read how many words each text of the test split has, (n_texts,) int32."""
-    with reading(artifacts.split("test")):
-        return np.load(artifacts.split("test") / "lengths.npy")
+def read_array(split: str, name: str) -> np.ndarray:
+    """Read what each text of a split has, (n_texts,) int: its label, or its number of words."""
+    with reading(artifacts.split(split)):
+        return np.load(artifacts.split(split) / f"{name}.npy")
 
 
 def read_words(num_words: int) -> np.ndarray:
@@ -67,12 +60,19 @@ def read_words(num_words: int) -> np.ndarray:
     return np.array(["", *kept.to_pylist()], object)
 
 
-def read_texts() -> pa.ChunkedArray:
-    """Read the texts of the test split, in order."""
-    with reading(artifacts.TEXTS):
-        return pq.read_table(
-            artifacts.TEXTS, columns=["text"], filters=pc.field("split") == "test"
-        )["text"]
+def read_texts(rows: np.ndarray) -> list[str]:
+    """Read the texts of these rows of the test split; row groups without one are not read."""
+    texts: dict[int, str] = {}
+    with reading(artifacts.TEXTS), pq.ParquetFile(artifacts.TEXTS) as file:
+        of_test = pc.equal(file.read(["split"])["split"], "test").to_numpy()
+        wanted, end = np.flatnonzero(of_test)[rows], 0
+        for group in range(file.num_row_groups):
+            start, end = end, end + file.metadata.row_group(group).num_rows
+            inside = wanted[(wanted >= start) & (wanted < end)]
+            if len(inside):
+                own = file.read_row_group(group, ["text"])["text"].take(inside - start)
+                texts |= zip(inside, own.to_pylist(), strict=True)
+    return [texts[row] for row in wanted]
 
 
 def read_groups() -> np.ndarray | None:
@@ -126,16 +126,15 @@ def by_repeat(scores: pd.DataFrame) -> pd.DataFrame:
     return scores[[*SCORES]].round(6).rename_axis("repeat").reset_index()
 
 
-def tables_of_words(
-    settings: Params, sequences: np.ndarray, labels: np.ndarray
-) -> dict[str, dict[str, pd.DataFrame]]:
+def tables_of_words(settings: Params, labels: np.ndarray) -> dict[str, dict[str, pd.DataFrame]]:
     """Tabulate what training did to the vectors of words, each for every variant.
 
-    sequences (n_texts, maxlen) and labels (n_texts,) are those of the train split.
+    labels (n_texts,) are those of the train split.
     """
     names = read_words(settings.tokenize.num_words)
     matrices = words.read_matrices(settings, len(names))
-    telling = words.telling_words(sequences, labels, settings.tokenize.num_words)
+    parts = read_rows(artifacts.split("train") / "sequences.npy", TEXTS_AT_A_TIME)
+    telling = words.telling_words(parts, labels, settings.tokenize.num_words)
     return {
         "pictured": words.pictured(matrices, telling, names),
         "neighbours": words.neighbours(matrices, telling, names),
@@ -146,7 +145,7 @@ def tables_of_words(
 def main() -> None:
     settings = params.load()
     labels, judged = predictions.read(settings.variants)
-    train_sequences, train_labels = read_split("train")
+    train_labels = read_array("train", "labels")
     groups, overlap = read_groups(), settings.train.samples / len(train_labels)
     data = describe_data(settings.download.texts, train_labels, labels, groups)
     histories = {name: history.read(name) for name in settings.variants}
@@ -160,10 +159,10 @@ def main() -> None:
     names = data["labels"]
     counts = {name: confusion_counts(labels, own) for name, own in judged.items()}
     found = {
-        **tables_of_words(settings, train_sequences, train_labels),
+        **tables_of_words(settings, train_labels),
         "classes": {name: by_class(labels, own, names) for name, own in judged.items()},
         "confusion": {name: confusion(of, names) for name, of in counts.items()},
-        **mistakes.tables(labels, judged, read_texts(), read_lengths()),
+        **mistakes.tables(labels, judged, read_texts, read_array("test", "lengths")),
     }
 
     for path, table_of, of in (

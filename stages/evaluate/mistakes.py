@@ -4,10 +4,10 @@ Predictions come as `stages.shared.predictions` judges them.
 """
 
 import unicodedata
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from sklearn.calibration import calibration_curve
 
 from stages.shared.evidence import REFERENCE
@@ -21,12 +21,15 @@ LONGEST_WORD = 40  # characters; where so many have no blank among them, a text 
 
 
 def tables(
-    labels: np.ndarray, judged: dict[str, Judged], texts: pa.ChunkedArray, n_words: np.ndarray
+    labels: np.ndarray,
+    judged: dict[str, Judged],
+    read_texts: Callable[[np.ndarray], list[str]],
+    n_words: np.ndarray,
 ) -> dict[str, dict[str, pd.DataFrame]]:
     """Tabulate calibration, accuracy by length, and where the reference and another disagree.
 
-    texts and n_words, how many each has, are (n_texts,). Each variant has a table of each kind, but
-    only the first other one has disagreements.
+    read_texts reads the texts of some rows; n_words, how many words each has, is (n_texts,). Each
+    variant has a table of each kind, but only the first other one has disagreements.
     """
     found = {
         "calibration": {of: calibration(own) for of, own in judged.items()},
@@ -36,7 +39,7 @@ def tables(
     if others:
         name = others[0]
         shown = disagreements(labels, judged[REFERENCE], judged[name], name, SHOWN)
-        shown["text"] = [ending(texts[row].as_py()) for row in shown["row"]]
+        shown["text"] = [ending(text) for text in read_texts(shown["row"].to_numpy())]
         found["disagreements"] = {name: shown}
     return found
 

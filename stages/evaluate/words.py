@@ -4,6 +4,8 @@
 is (n_words,) of str, the word of each row. Row 0 is padding.
 """
 
+from collections.abc import Iterable
+
 import h5py
 import numpy as np
 import pandas as pd
@@ -20,7 +22,6 @@ LEAST_EACH = 3  # words of a label
 MOVED, NEIGHBOURS = 10, 6
 LEAST_SHARE = 0.005  # of the texts; too little is known about words that fewer texts have
 LEAST_DISTANCE = 0.01  # cosine distance: a word that turned less has hardly moved
-TEXTS_AT_A_TIME = 10_000
 
 Matrices = dict[str, tuple[np.ndarray, np.ndarray]]
 
@@ -44,20 +45,23 @@ def read_matrices(settings: Params, n_words: int) -> Matrices:
     return matrices
 
 
-def telling_words(sequences: np.ndarray, labels: np.ndarray, num_words: int) -> pd.DataFrame:
+def telling_words(parts: Iterable[np.ndarray], labels: np.ndarray, num_words: int) -> pd.DataFrame:
     """Find how surely each word speaks for each label: index `id`, a column of z for each label.
 
-    sequences (n_texts, maxlen) int32; labels (n_texts,) int; the columns are the MOST_LABELS labels
+    parts are the sequences of some texts after the other, (any, maxlen) int32; labels (n_texts,)
+    int; the columns are the MOST_LABELS labels
     of the most texts, in their order. z is the log odds ratio of the word's being in a text of the
     label and in one of any other, over its standard error (Agresti, Categorical Data Analysis,
     2013, 3.1.1, with half a text added to each count). Words of few texts are left out.
     """
     n_of = np.bincount(labels)
     with_word = np.zeros((len(n_of), num_words))
-    for start in range(0, len(labels), TEXTS_AT_A_TIME):
-        rows = np.sort(sequences[start : start + TEXTS_AT_A_TIME], axis=1)
+    start = 0
+    for part in parts:
+        rows = np.sort(part, axis=1)
         first = np.diff(rows, axis=1, prepend=-1) > 0
-        own = labels[start : start + TEXTS_AT_A_TIME]
+        own = labels[start : start + len(rows)]
+        start += len(rows)
         for label in np.unique(own):
             ids = rows[own == label][first[own == label]]
             with_word[label] += np.bincount(ids[ids < num_words], minlength=num_words)

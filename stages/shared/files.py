@@ -105,6 +105,14 @@ def remove_all_but(folder: Path, names: Iterable[str]) -> None:
             print(f"{path}: removed, params.yaml does not name it any more")
 
 
+def read_rows(path: Path, n_rows: int) -> Iterator[np.ndarray]:
+    """Read a .npy file of an artifact so many rows at a time, and keep none in memory."""
+    with reading(path.parent):
+        for start in range(0, len(np.load(path, mmap_mode="r")), n_rows):
+            # Mapped anew each time: what was read counts as memory until the mapping is given up.
+            yield np.array(np.load(path, mmap_mode="r")[start : start + n_rows])
+
+
 def create_array(path: Path, shape: tuple[int, ...], dtype: type) -> np.memmap:
     """Create a .npy file to fill through memory; raises OSError where there is no room for it.
 

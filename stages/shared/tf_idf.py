@@ -4,6 +4,7 @@ In: sequences of ids, 0 is padding. Out: sparse tables of texts by ids.
 """
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 from scipy.sparse import csr_array, vstack
@@ -24,23 +25,27 @@ def count_tokens(sequences: np.ndarray, n_ids: int) -> csr_array:
     return vstack(parts, format="csr")
 
 
-def fit(counts: csr_array) -> np.ndarray:
+def fit(parts: Iterable[csr_array]) -> np.ndarray:
     """Fit each id's inverse document frequency, (n_ids,) float32, smoothed by one text more.
 
-    It is log((1 + n_texts) / (1 + n_with)) + 1, as scikit-learn's TfidfTransformer has it, whose
-    import takes longer than this.
+    parts are tables of counts, (any, n_ids) each. The frequency is log((1 + n_texts) / (1 +
+    n_with)) + 1, as scikit-learn's TfidfTransformer has it, whose import takes longer than this.
     """
-    n_texts, n_ids = counts.shape
-    n_with = np.bincount(counts.indices, minlength=n_ids)
+    n_texts, n_with = 0, np.zeros(1, np.int64)
+    for counts in parts:
+        n_texts += counts.shape[0]
+        n_with = n_with + np.bincount(counts.indices, minlength=counts.shape[1])
     return (logarithm((1 + n_texts) / (1 + n_with)) + 1).astype(np.float32)
 
 
 def weigh(counts: csr_array, idf: np.ndarray) -> csr_array:
-    """Weigh counts: (1 + log(count)) idf, each text scaled to length 1; (n_texts, n_ids) float64.
+    """Weigh counts, whole numbers: (1 + log(count)) idf, each text scaled to length 1, float64.
 
     An empty text stays zero.
     """
-    values = 1 + logarithm(counts.data.astype(np.float64))
+    most = int(counts.data.max(initial=0))
+    logarithms = np.array([0.0, *(math.log(count) for count in range(1, most + 1))])
+    values = 1 + logarithms[counts.data.astype(np.intp)]
     values *= idf[counts.indices]
     squares = csr_array((values**2, counts.indices, counts.indptr), counts.shape)
     lengths = np.sqrt(squares @ np.ones(counts.shape[1]))

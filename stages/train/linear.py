@@ -57,14 +57,18 @@ class Linear:
     shares: Sequence[tuple[float, ...]] = [()]
 
     def __init__(self, settings: Params, matrix: np.ndarray, texts: Texts, start: Start):
-        """Weigh the texts by idf, the first column of matrix (n_ids, 1 + n_fitted) float32.
+        """Weigh the texts that are drawn by idf, the first column of matrix (n_ids, 1 + n_fitted).
 
-        The others are columns beside it, for texts in TF-IDF.
+        matrix is float32; the others are columns beside idf, for texts in TF-IDF.
         """
         self.settings, self.texts, self.labels = settings, texts, texts.labels
         self.idf, self.columns = matrix[:, 0], matrix[:, 1:]
         self.is_bayes = start.texts == "naive-bayes"
-        self.table = regression.weighed(texts.sequences, self.idf)
+        # The rows that some repeat reads, in ascending order: a train split may be a hundred times
+        # as large.
+        draws = [texts.draw(settings, repeat) for repeat in range(settings.train.repeats)]
+        self.rows = np.unique(np.concatenate([rows for draw in draws for rows in draw]))
+        self.table = regression.weighed(texts.sequences[self.rows], self.idf)
         self.default = BAYES_C if self.is_bayes else C
         # Of naive Bayes each label has word weights of its own.
         self.one_by_one = self.is_bayes and texts.n_labels > 2
@@ -109,6 +113,10 @@ class Linear:
     def save(self, weights: Weights, path: Path) -> None:
         """Write the weights of a repeat."""
         regression.save(weights, path)
+
+    def features(self, rows: np.ndarray) -> csr_array | np.ndarray:
+        """Take the texts of some rows, as they are fitted to: (n, n_ids) or (n, dim) float64."""
+        return self.table[np.searchsorted(self.rows, rows)]
 
     def solvers(self, **settings) -> list["LogisticRegression"]:
         """Make what fits: one for all labels, or one for each."""
@@ -165,7 +173,7 @@ class Linear:
         What stands beside TF-IDF is a sum over its words too, so its coefficients are added to
         those of the words.
         """
-        table, n_ids = self.table[rows], self.table.shape[1]
+        table, n_ids = self.features(rows), len(self.idf)
         # A candidate leaves out the words that these texts lack: they weigh nothing, and where
         # pairs are read most are such.
         words = np.unique(table.indices) if solver.warm_start else np.arange(n_ids)
@@ -184,7 +192,7 @@ class Linear:
         """Score rows: log loss and accuracy; NaN without any."""
         if not len(rows):
             return np.nan, np.nan
-        probability, labels = regression.score(weights, self.table[rows]), self.labels[rows]
+        probability, labels = regression.score(weights, self.features(rows)), self.labels[rows]
         if probability.ndim == 1:
             probability = np.stack([1 - probability, probability], axis=1)
         right = probability[np.arange(len(rows)), labels]
@@ -207,13 +215,13 @@ class LinearOnVectors(Linear):
         self.mean = vectors.mean(axis=0, dtype=np.float64)
         away = vectors - self.mean
         self.spread = float(np.sqrt((away**2).sum(axis=1).mean())) or 1.0
-        self.table = away / self.spread
+        self.rows, self.table = np.arange(len(vectors)), away / self.spread
 
     def fit_one(
         self, rows: np.ndarray, labels: np.ndarray, solver: "LogisticRegression", _: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Fit to vectors: coefficients (1 or n_labels, dim), and an intercept for each."""
-        fitted = solver.fit(self.table[rows], labels)
+        fitted = solver.fit(self.features(rows), labels)
         return fitted.coef_, fitted.intercept_
 
     def stored(self, weights: Weights) -> Weights:
