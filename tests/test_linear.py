@@ -227,7 +227,7 @@ def test_two_labels_of_four_that_a_draw_has_are_told_apart_as_if_there_were_two(
     rows = drawn[labels[drawn] % 2 == 0][:8]
     assert {*labels[rows]} == {0, 2}
     regression = train.read(params.load(), "tfidf")
-    coefficients, intercept = regression.fit(rows, regression.solvers(), ())
+    coefficients, intercept = regression.fit(regression.sample(rows, ()), regression.solvers())
     expected = LogisticRegression().fit(tables(words)[rows], labels[rows])
     assert intercept[2] - intercept[0] == pytest.approx(expected.intercept_[0], abs=1e-4)
     own = coefficients[1 : N_WORDS + 1, 2] - coefficients[1 : N_WORDS + 1, 0]

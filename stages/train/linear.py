@@ -1,9 +1,10 @@
 """One repeat of a linear variant: what it is fitted to, its penalty, which columns it has."""
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array, hstack
@@ -44,9 +45,21 @@ def log_count_ratios(table: csr_array, is_label: np.ndarray) -> np.ndarray:
     good sentiment and topic classification", ACL 2012, 90-94, equation 2).
     """
     n_with = partial(np.bincount, minlength=table.shape[1])
-    of_label, others = (1 + n_with(table[rows].indices) for rows in (is_label, ~is_label))
-    in_all = tf_idf.logarithm(np.array([of_label.sum(), others.sum()]))
-    return tf_idf.logarithm(of_label) - tf_idf.logarithm(others) - (in_all[0] - in_all[1])
+    counts = [1 + n_with(table[rows].indices) for rows in (is_label, ~is_label)]
+    of_label, others = (tf_idf.each(math.log, of) for of in counts)
+    of_all_words, in_others = (math.log(of.sum()) for of in counts)
+    return of_label - others - (of_all_words - in_others)
+
+
+class Sample(NamedTuple):
+    """What is fitted to: all that no penalty changes."""
+
+    labels: np.ndarray  # (n,) int
+    table: csr_array | np.ndarray  # (n, n_words) float64: TF-IDF, or (n, dim) vectors
+    words: np.ndarray  # (n_words,) int: which ids these are
+    columns: np.ndarray  # (n_ids, n_columns) float64
+    beside: csr_array  # (n, n_columns) float64: what the texts have in the columns
+    ratios: dict[int, np.ndarray]  # (n_words,) float64 of a label: naive Bayes' weights
 
 
 class Linear:
@@ -87,7 +100,7 @@ class Linear:
             parts = tuning.parts_of(own, train.tune, generator_for(seed, repeat, "folds"))
             tried = [*self.try_out(rows, parts)]
             value, *shares = tuning.choose(tried).values  # of a regression, no candidate diverges
-        weights = self.fit(rows, self.solvers(C=value), shares)
+        weights = self.fit(self.sample(rows, shares), self.solvers(C=value))
         of_both = *self.measures(weights, rows), *self.measures(weights, val_rows)
         history = [dict(zip(MEASURES, of_both, strict=True))]
         on_epoch(history[0])
@@ -102,10 +115,11 @@ class Linear:
 
         def held_out(shares: tuple[float, ...], _: int, part: Part) -> Iterator[Measures]:
             fitted, scored = (rows[of] for of in part)
+            sample = self.sample(fitted, shares, of_a_candidate=True)
             solvers = self.solvers(tol=TOLERANCE, warm_start=True)
             for value in CANDIDATES:
                 solvers = [solver.set_params(C=value) for solver in solvers]
-                yield self.measures(self.fit(fitted, solvers, shares), scored)
+                yield self.measures(self.fit(sample, solvers), scored)
 
         for of in tuning.try_out(self.shares, parts, held_out):
             yield of._replace(values=(CANDIDATES[of.epoch - 1], *of.values), epoch=1)
@@ -125,68 +139,78 @@ class Linear:
         n_solvers = self.texts.n_labels if self.one_by_one else 1
         return [LogisticRegression(max_iter=MOST_ITERATIONS, **settings) for _ in range(n_solvers)]
 
-    def fit(
-        self, rows: np.ndarray, solvers: list["LogisticRegression"], shares: Sequence[float]
-    ) -> Weights:
-        """Fit to the texts of some rows: coefficients (n_ids,) and intercept (1,), float32.
+    def sample(
+        self, rows: np.ndarray, shares: Sequence[float], of_a_candidate: bool = False
+    ) -> Sample:
+        """Take the texts of some rows to fit to.
 
-        Each half of the columns is multiplied by one of the `shares`, if there are any.
-        Of more than two labels (n_ids, n_labels) and (n_labels,), a softmax regression; of naive
-        Bayes one against the rest for each, which meet in the softmax. A label that the rows lack
-        counts as half a text. If they have one label only, it counts as half a text more, and the
-        words as nothing.
+        Each half of the columns is multiplied by one of the `shares`, if there are any. A candidate
+        leaves out the words that these texts lack: they weigh nothing, and where pairs are read
+        most are such.
         """
-        labels, n_labels, n_ids = self.labels[rows], self.texts.n_labels, self.table.shape[1]
-        counts = np.bincount(labels, minlength=n_labels)
-        present = counts.nonzero()[0]
-        n_columns = self.columns.shape[1]
+        table, labels = self.features(rows), self.labels[rows]
+        n_ids, n_columns = self.columns.shape
         columns = self.columns * np.repeat(shares or 1.0, n_columns // (len(shares) or 1))
+        words = np.arange(n_ids)
+        if of_a_candidate and isinstance(table, csr_array):
+            words = np.unique(table.indices)
+        weighed: Iterable[int] = ()
+        if self.is_bayes:
+            weighed = np.unique(labels).tolist() if self.one_by_one else [labels.max()]
+        ratios = {of: log_count_ratios(table, labels == of)[words] for of in weighed}
+        beside = csr_array(table @ columns)
+        return Sample(labels, table[:, words], words, columns, beside, ratios)
+
+    def fit(self, sample: Sample, solvers: list["LogisticRegression"]) -> Weights:
+        """Fit to a sample: coefficients (n_ids,) and intercept (1,), float32.
+
+        Of more than two labels (n_ids, n_labels) and (n_labels,), a softmax regression; of naive
+        Bayes one against the rest for each, which meet in the softmax. A label that the sample
+        lacks counts as half a text. If it has one label only, it counts as half a text more, and
+        the words as nothing.
+        """
+        n_labels, n_ids = self.texts.n_labels, self.table.shape[1]
+        counts = np.bincount(sample.labels, minlength=n_labels)
+        present = counts.nonzero()[0]
         coefficients, intercept = np.zeros((n_ids, n_labels)), np.log(counts + 0.5)
         if len(present) > 1 and self.one_by_one:
-            intercept -= np.log(len(rows))
+            intercept -= np.log(len(sample.labels))
             for label in present:
-                own, [intercept[label]] = self.fit_one(
-                    rows, labels == label, solvers[label], columns
-                )
+                own, [intercept[label]] = self.fit_one(sample, solvers[label], label)
                 coefficients[:, label] = own[0]
         elif len(present) > 1:
-            own, of_own = self.fit_one(rows, labels, solvers[0], columns)
+            own, of_own = self.fit_one(sample, solvers[0])
             if n_labels == 2:
                 return [np.float32(own[0]), np.float32(of_own)]
             if len(present) == 2:  # scikit-learn gives the second less the first
                 own, of_own = np.concatenate([-own, own]) / 2, np.append(-of_own, of_own) / 2
             coefficients[:, present] = own.T
-            intercept[present] = of_own + np.log(len(rows)) - logsumexp(of_own)
+            intercept[present] = of_own + np.log(len(sample.labels)) - logsumexp(of_own)
         elif n_labels == 2:
             coefficients, intercept = coefficients[:, 0], np.diff(intercept)
         return [np.float32(coefficients), np.float32(intercept)]
 
     def fit_one(
-        self,
-        rows: np.ndarray,
-        labels: np.ndarray,
-        solver: "LogisticRegression",
-        columns: np.ndarray,
+        self, sample: Sample, solver: "LogisticRegression", label: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Fit to texts in TF-IDF: coefficients (1 or n_labels, n_ids), and an intercept for each.
+        """Fit one label against the rest, or all: coefficients (1 or n_labels, n_ids), intercepts.
 
         What stands beside TF-IDF is a sum over its words too, so its coefficients are added to
         those of the words.
         """
-        table, n_ids = self.features(rows), len(self.idf)
-        # A candidate leaves out the words that these texts lack: they weigh nothing, and where
-        # pairs are read most are such.
-        words = np.unique(table.indices) if solver.warm_start else np.arange(n_ids)
-        features, weight = table[:, words], np.ones(n_ids)
-        if self.is_bayes:
-            weight = log_count_ratios(table, labels == labels.max())
-            features.data *= weight[words][features.indices]
-        if columns.shape[1]:
-            features = hstack([features, csr_array(table @ columns)], format="csr")
+        labels = sample.labels if label is None else sample.labels == label
+        words, features = sample.words, sample.table
+        weight = np.ones(len(words))
+        if sample.ratios:
+            weight = sample.ratios[sample.labels.max() if label is None else label]
+            features = features.copy()
+            features.data *= weight[features.indices]
+        if sample.beside.shape[1]:
+            features = hstack([features, sample.beside], format="csr")
         fitted = solver.fit(features, labels)
-        own = np.zeros((len(fitted.coef_), n_ids))
-        own[:, words] = fitted.coef_[:, : len(words)] * weight[words]
-        return own + fitted.coef_[:, len(words) :] @ columns.T, fitted.intercept_
+        own = np.zeros((len(fitted.coef_), len(sample.columns)))
+        own[:, words] = fitted.coef_[:, : len(words)] * weight
+        return own + fitted.coef_[:, len(words) :] @ sample.columns.T, fitted.intercept_
 
     def measures(self, weights: Weights, rows: np.ndarray) -> Measures:
         """Score rows: log loss and accuracy; NaN without any."""
@@ -216,13 +240,6 @@ class LinearOnVectors(Linear):
         away = vectors - self.mean
         self.spread = float(np.sqrt((away**2).sum(axis=1).mean())) or 1.0
         self.rows, self.table = np.arange(len(vectors)), away / self.spread
-
-    def fit_one(
-        self, rows: np.ndarray, labels: np.ndarray, solver: "LogisticRegression", _: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Fit to vectors: coefficients (1 or n_labels, dim), and an intercept for each."""
-        fitted = solver.fit(self.features(rows), labels)
-        return fitted.coef_, fitted.intercept_
 
     def stored(self, weights: Weights) -> Weights:
         """Give the weights of the vectors as they come, not standardised."""

@@ -95,7 +95,7 @@ class Loop:
         self.rho = getattr(self.optimizer, "rho", 1.0)
         self.table_optimizer = cache(self.make_table_optimizer)
         self.epoch = tf.function(self.trace_epoch, jit_compile=True, autograph=False)
-        self.widths = {"ids": WIDTH_STEP, "words": WIDTH_STEP}
+        self.widths = {"ids": WIDTH_STEP, "words": WIDTH_STEP, "held out": WIDTH_STEP}
 
     def make_table_optimizer(self, n_rows: int) -> keras.Optimizer:
         """The optimizer of so many rows of the embedding matrix."""
@@ -213,7 +213,9 @@ class Loop:
         num_words = self.embedding.input_dim
         texts, held_out = (prepare(part, num_words, self.head.averaged) for part in (x, x_val))
         y, y_val = np.float32(y), np.float32(y_val)
-        validation = tf.nest.map_structure(tf.constant, cut(held_out, y_val, SCORING_BATCH))
+        batches = cut(held_out, y_val, SCORING_BATCH, self.widths["held out"])
+        self.widths["held out"] = batches["ids"].shape[1]
+        validation = tf.nest.map_structure(tf.constant, batches)
         state = self.start(initial)
         for order, rate in zip(orders, rates or repeat(self.learning_rate), strict=False):
             matrices, counters, layers, slots = state
