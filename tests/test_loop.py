@@ -150,6 +150,22 @@ def test_repeats_are_compiled_once_and_are_the_same_after_longer_reviews(monkeyp
         assert all(map(np.array_equal, results[0], first[0]))
 
 
+def test_shorter_texts_to_validate_on_are_not_compiled_anew(monkeypatch):
+    traced = []
+    loss = keras.losses.binary_crossentropy
+    monkeypatch.setattr(
+        keras.losses, "binary_crossentropy", lambda *pair: traced.append(1) or loss(*pair)
+    )
+    model = a_model("mean")
+    data, shorter = (weights_for(model), REPEATED, LABELS), DISTINCT * (np.arange(MAXLEN) % 2)
+    used, unused = (Loop(model, "rmsprop", LEARNING_RATE, BATCH_SIZE) for _ in range(2))
+    used.fit(*data, DISTINCT, LABELS, ORDERS)
+    n_traced = len(traced)
+    after, alone = (loop.fit(*data, shorter, LABELS, ORDERS) for loop in (used, unused))
+    assert after[1] == alone[1]
+    assert len(traced) == 2 * n_traced
+
+
 def test_a_width_leaves_room_for_the_next_epoch():
     first = stacked([np.arange(200), np.arange(10)], WIDTH_STEP, filler=-1)
     assert first[1].tolist() == [*range(10)] + [-1] * (first.shape[1] - 10)
