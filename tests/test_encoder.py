@@ -6,6 +6,7 @@ import shutil
 import sys
 import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
@@ -539,6 +540,20 @@ def test_a_killed_run_goes_on_to_the_same_bytes_and_a_later_one_computes_nothing
     assert embed_in_blocks(run, project) == N_BLOCKS - 9
     assert embeddings() == undisturbed
     assert not [*Path("data").rglob("*.partial")]
+
+
+def test_experiments_share_what_an_encoder_has_made_also_at_once(project, run):
+    shutil.rmtree(artifacts.ENCODED)
+    copies = [project / ".dvc/tmp/exps" / name for name in ("standalone/tmp1", "tmp2")]
+    for copy in copies:
+        shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".dvc", ".git"))
+    with ThreadPoolExecutor() as pool:
+        made = [*pool.map(partial(embed_in_blocks, run), copies)]
+    assert sum(made) == N_BLOCKS
+    assert not any((copy / artifacts.ENCODED).exists() for copy in copies)
+    edit_params(copies[0], embed={"random": {"dim": 2}}, variants={"learned": VARIANTS["learned"]})
+    assert embed_in_blocks(run, copies[0]) == 0
+    assert embed_in_blocks(run, project) == 0  # what another experiment reads was not removed
 
 
 def test_a_block_that_the_disk_has_damaged_is_computed_again(project, run):

@@ -27,6 +27,7 @@ from stages.download import fetch as fetching
 from stages.download.fetch import fetch, fetch_zip_member
 from stages.download.location import local_copy
 from stages.download.vectors import choose_member, vector_file
+from stages.shared.artifacts import DOWNLOADS
 from stages.shared.errors import InputError
 from stages.shared.schema import VectorSource
 
@@ -147,7 +148,7 @@ def site():
 
 def files() -> list[str]:
     """What lies in data/downloads/, without the hash before each name."""
-    found = fetching.DOWNLOADS.glob("[!.]*")  # locks are hidden
+    found = DOWNLOADS.glob("[!.]*")  # locks are hidden
     return sorted(path.name.partition("-")[2] for path in found)
 
 
@@ -166,11 +167,23 @@ def refusal(call, *arguments) -> str:
 def test_a_file_is_downloaded_once_and_recorded(site):
     path = fetch(site.url)
     assert path.read_bytes() == CONTENT
-    assert path.parent == fetching.DOWNLOADS
+    assert path.parent == DOWNLOADS
     assert files() == ["file.bin"]
     assert record() == {site.url: {"bytes": len(CONTENT), "sha256": sum_of(CONTENT)}}
     assert fetch(site.url) == path
     assert len(site.requests) == 1
+
+
+def test_an_experiment_shares_the_downloads_of_its_project(site, tmp_path, monkeypatch):
+    home, own = Path.cwd(), Path(".dvc/tmp/exps/tmp1")
+    own.mkdir(parents=True)
+    monkeypatch.chdir(own)
+    path = fetch(site.url)
+    assert path.parent == home / DOWNLOADS
+    assert [*record()] == [site.url]  # Git keeps it, so it is the experiment's own
+    monkeypatch.chdir(home)
+    assert not fetching.RECORD.exists()
+    assert fetch(site.url).samefile(path)
 
 
 def test_two_urls_that_end_alike_are_two_files_and_the_record_is_sorted(site):
@@ -227,7 +240,7 @@ def test_another_checksum_than_the_given_one_leaves_nothing(site):
 def test_content_that_changed_is_refused_until_the_user_accepts_it(site):
     fetch(site.url)
     before = fetching.RECORD.read_bytes()
-    for path in fetching.DOWNLOADS.iterdir():
+    for path in DOWNLOADS.iterdir():
         path.unlink()
     site.content = OTHER
     said = refusal(fetch, site.url)
@@ -331,7 +344,7 @@ def test_a_range_that_was_not_asked_for_is_not_appended(site, monkeypatch, fault
 
 def test_a_part_whose_description_is_damaged_is_not_gone_on_with(site, monkeypatch):
     interrupted(site, monkeypatch)
-    for path in fetching.DOWNLOADS.glob("*.json"):
+    for path in DOWNLOADS.glob("*.json"):
         path.write_text('{"tag"')
     assert fetch(site.url).read_bytes() == CONTENT
     assert site.ranges_asked() == [None]
@@ -339,7 +352,7 @@ def test_a_part_whose_description_is_damaged_is_not_gone_on_with(site, monkeypat
 
 def test_a_part_that_was_complete_is_not_downloaded_again(site, monkeypatch):
     interrupted(site, monkeypatch)
-    for path in fetching.DOWNLOADS.glob("*.part"):
+    for path in DOWNLOADS.glob("*.part"):
         path.write_bytes(CONTENT)
     assert fetch(site.url).read_bytes() == CONTENT
     assert site.requests == []
@@ -358,14 +371,14 @@ def test_a_killed_download_goes_on_in_another_process(site):
     site.faults = [{"stall": 150_000}]
     process = child(f"fetching.fetch({site.url!r})")
     deadline = time.monotonic() + 20
-    while not (arrived := sum(p.stat().st_size for p in fetching.DOWNLOADS.glob("*.part"))):
+    while not (arrived := sum(p.stat().st_size for p in DOWNLOADS.glob("*.part"))):
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.02)
     time.sleep(0.1)
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stderr.close()
-    (part,) = fetching.DOWNLOADS.glob("*.part")
+    (part,) = DOWNLOADS.glob("*.part")
     arrived = part.stat().st_size
     assert 0 < arrived < len(CONTENT)
     assert fetch(site.url).read_bytes() == CONTENT

@@ -29,8 +29,8 @@ from tqdm import tqdm
 from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError, ReadTimeoutError
 from urllib3.util import Retry
 
-from stages.shared.artifacts import DOWNLOADS
 from stages.shared.artifacts import DOWNLOADS_RECORD as RECORD
+from stages.shared.artifacts import downloads
 from stages.shared.errors import InputError
 from stages.shared.files import remove, sha256_of, write_json
 from stages.shared.text import without_secrets
@@ -115,7 +115,7 @@ def fetch_zip_member(
 
 def at_hand(url: str, choose: Callable[[zipfile.ZipFile], str]) -> Path | None:
     """Find the chosen member among those fetched earlier, if it is still what is recorded."""
-    for copy in DOWNLOADS.glob(f"{short_hash(url)}-*"):
+    for copy in downloads().glob(f"{short_hash(url)}-*"):
         try:
             with reading_zip(url), zipfile.ZipFile(copy) as archive:
                 member = choose(archive)
@@ -196,7 +196,7 @@ def persist(url: str, attempt: Callable[[], Found]) -> Found:
             with storing(url), alone(short_hash(url)):
                 return attempt()
         except HTTPError as error:
-            arrived = sum(map(size, DOWNLOADS.glob(f"{short_hash(url)}-*.part")))
+            arrived = sum(map(size, downloads().glob(f"{short_hash(url)}-*.part")))
             if arrived > furthest:
                 pauses, furthest = retries(), arrived
             try:
@@ -221,8 +221,8 @@ def retries() -> Retry:
 
 def alone(name: str) -> BaseFileLock:
     """Lock a name: DVC may run the commands of two `dvc repro` at once."""
-    DOWNLOADS.mkdir(parents=True, exist_ok=True)
-    return FileLock(DOWNLOADS / f".{name}.lock")
+    downloads().mkdir(parents=True, exist_ok=True)
+    return FileLock(downloads() / f".{name}.lock")
 
 
 def receive(
@@ -419,7 +419,7 @@ def storing(url: str, part: Path | None = None, end: int | None = None) -> Itera
     try:
         yield
     except OSError as error:
-        what = f"can't be stored in {DOWNLOADS}: {error.strerror or error}"
+        what = f"can't be stored in {downloads()}: {error.strerror or error}"
         if error.errno in FULL_DISK and part and end:
             what += f": {end - size(part):,} more bytes are needed; what has arrived is kept"
         raise InputError(f"{without_secrets(url)}: {what}") from None
@@ -444,7 +444,7 @@ def key_of(url: str) -> str:
 def local(url: str, member: str | None = None) -> Path:
     """Name the file for a URL, or for a zip of which only a member is fetched."""
     name = re.sub(r"[^\w.-]", "_", split_url(url)[2].rpartition("/")[2])[-100:]
-    return DOWNLOADS / "-".join([short_hash(url), *([hashed(member)] if member else []), name])
+    return downloads() / "-".join([short_hash(url), *([hashed(member)] if member else []), name])
 
 
 def split_url(url: str) -> tuple[str, str | None, str, str | None]:

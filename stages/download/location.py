@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from zipfile import ZipFile
 
+from stages.shared import artifacts
 from stages.shared.errors import InputError
 from stages.shared.files import sha256_of
 from stages.shared.schema import Source
@@ -44,10 +45,5 @@ def local_copy(
 
 
 def at_home(path: Path) -> Path:
-    """Find a relative path where the stage runs, or in the project that an experiment belongs to.
-
-    DVC runs queued and --temp experiments in folders of their own, below .dvc/tmp/exps/, where
-    nothing is that Git ignores.
-    """
-    home, _, below = Path.cwd().as_posix().partition("/.dvc/tmp/exps/")
-    return path if path.exists() or not below else Path(home) / path
+    """Find a relative path where the stage runs, or where its experiment's project lies."""
+    return path if path.exists() else artifacts.home() / path

@@ -11,7 +11,7 @@ Out: data/embeddings/<key>.npy, (num_words + num_bigrams, dim) float32: row 0 is
 Parameters: embed, tokenize.num_words, tokenize.num_bigrams, seed, download.vectors (its names).
 
 What an encoder has made is kept in data/encoded/ while params.yaml asks for it, a block at a time:
-interrupted, the stage goes on from there.
+interrupted, the stage goes on from there. Experiments keep theirs in that of their project.
 """
 
 import stages.shared.blas  # noqa: F401  before numpy

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from filelock import FileLock
 from tqdm import tqdm
 
 from stages.shared import artifacts, encoder
@@ -45,7 +46,11 @@ def encode(ids: list[np.ndarray], model: Encoder, folder: Path, name: str) -> np
     """
     vectors = np.empty((len(ids), model.dim), np.float32)
     order = np.argsort([len(own) for own in ids], kind="stable")
-    with tqdm(total=len(ids), desc=f"encode by {name}", unit="text") as bar:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        tqdm(total=len(ids), desc=f"encode by {name}", unit="text") as bar,
+        FileLock(folder / ".lock"),  # of two experiments, one takes what the other makes
+    ):
         for start in range(0, len(ids), BLOCK):
             rows, path = order[start : start + BLOCK], folder / f"block_{start // BLOCK}.npz"
             if (block := read(path)) is None:

@@ -40,6 +40,21 @@ KEPT_BY_KERAS = Path(".dvc/tmp/keras").absolute()
 KEPT_BY_MATPLOTLIB = Path(".dvc/tmp/matplotlib").absolute()
 
 
+def home() -> Path:
+    """The project's folder, from where a stage runs: of an experiment, its project's.
+
+    DVC runs queued and --temp experiments in folders of their own, below .dvc/tmp/exps/. Nothing is
+    there that Git ignores, and when an experiment ends, whole or killed, all of it is gone.
+    """
+    here, _, below = Path.cwd().as_posix().partition("/.dvc/tmp/exps/")
+    return Path(here) if below else Path()
+
+
+def downloads() -> Path:
+    """The folder of what was downloaded, which all experiments share."""
+    return home() / DOWNLOADS
+
+
 def split(name: str) -> Path:
     """The folder of a split: its padded sequences and its labels."""
     return SEQUENCES / name
@@ -61,8 +76,8 @@ def model(variant: str) -> Path:
 
 
 def encoded(key: str) -> Path:
-    """The folder where `embed` keeps the vectors that an encoder has made of some texts."""
-    return ENCODED / key
+    """The folder where `embed` keeps the vectors of some texts, which all experiments share."""
+    return home() / ENCODED / key
 
 
 def weights(variant: str, repeat: int) -> Path:
