@@ -109,6 +109,22 @@ def strong(settings: Params) -> list[str]:
     return found
 
 
+def centred(settings: Params) -> list[str]:
+    """Let frozen vectors that are looked up start centred, as `--set-param` takes it.
+
+    Those that are trained on learn more slowly so, and start as they are.
+    """
+    found = []
+    for variant, of in settings.variants.items():
+        start = settings.embed[of.vectors]
+        if start.lookup and not (of.trainable or start.fitted or start.centred):
+            own = start.model_dump(exclude_defaults=True) | {"centred": True}
+            entry = ", ".join(f"{key}: {value!r}" for key, value in own.items())
+            found += [f"++embed.{of.vectors}_centred={{{entry}}}"]
+            found += [f"++variants.{variant}.vectors={of.vectors}_centred"]
+    return list(dict.fromkeys(found))
+
+
 def plan(given: list[str], is_strong: bool = False) -> list[list[str]]:
     """List the points; `given` are values of parameters that hold at each of them."""
     own, *more = points.expand(given)
@@ -119,8 +135,8 @@ def plan(given: list[str], is_strong: bool = False) -> list[list[str]]:
         raise InputError(f"{SIZE} is what is measured: leave it out")
     least = f"++{SIZE}={LEAST}"
     recipe = [f"++{key}={value}" for key, value in RECIPE.items()]
-    if is_strong:
-        recipe += strong(points.settings_of([*recipe, *own, least]))
+    settings = points.settings_of([*recipe, *own, least])
+    recipe += strong(settings) if is_strong else centred(settings)
     base = [entry for entry in recipe if not is_given(key_of(entry), keys)] + own
     settings = points.settings_of([*base, least])
     others = [name for name in settings.variants if name != REFERENCE]

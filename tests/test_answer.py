@@ -99,6 +99,30 @@ def test_the_strong_setting_reads_pairs_and_puts_fitted_columns_beside_every_sta
     assert own.embed["random"] == Start(dim=50)
 
 
+def test_frozen_vectors_that_are_looked_up_start_centred_unless_another_start_is_given(monkeypatch):
+    monkeypatch.chdir(PROJECT)
+    control = "++embed.mixed={vectors: glove, shuffled: true, match: folded}"
+    of_control = ("++variants.control.vectors=mixed", "++variants.control.trainable=false")
+
+    def starts(*given: str) -> dict[str, Start]:
+        own = points.settings_of(answer.plan([control, *of_control, *given])[0])
+        return {name: own.embed[of.vectors] for name, of in own.variants.items()}
+
+    expected = {
+        "learned": Start(dim=50),
+        "pretrained": Start(vectors="glove", centred=True),
+        "finetuned": Start(vectors="glove"),
+        "tfidf": Start(texts="tf-idf"),
+        "control": Start(vectors="glove", shuffled=True, match="folded"),  # it is given
+    }
+    assert starts() == expected
+    assert starts("++variants.pretrained.vectors=glove")["pretrained"] == Start(vectors="glove")
+    fitted = Start(vectors="glove", fitted=9)
+    assert starts("++embed.glove.fitted=9") == expected | dict.fromkeys(
+        ("pretrained", "finetuned"), fitted
+    )
+
+
 def test_the_strong_setting_changes_nothing_that_is_given(monkeypatch):
     monkeypatch.chdir(PROJECT)
     shuffled = Start(vectors="glove", shuffled=True)

@@ -12,10 +12,11 @@ from stages.download import land_vectors, vectors
 from stages.embed.__main__ import main
 from stages.embed.coverage import coverage, warnings
 from stages.embed.matching import find
-from stages.embed.matrices import look_up, read_vectors
+from stages.embed.matrices import Builder, look_up, read_vectors
 from stages.shared import artifacts
 from stages.shared.draws import draw_matrix
 from stages.shared.errors import InputError
+from stages.shared.schema import Start
 from tests.conftest import CODE, PROJECT, edit_params
 
 WORDS = pa.array(["the", "it's", "film", "plot", "zzz"])
@@ -216,6 +217,30 @@ def test_shuffled_vectors_are_the_same_numbers_of_other_words(embed, tmp_path):
     assert sorted(found[2:42].tolist()) == sorted(own[2:42].tolist()) == sorted(matrix.tolist())
     assert (found[2:42] == own[2:42]).all(axis=1).sum() <= 5
     assert json.loads(artifacts.COVERAGE.read_text())["control"] == covered
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_centred_vectors_are_around_the_mean_token_and_texts_at_distance_1(
+    shuffled, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+    names, matrix = ["a", "b", "c", "d"], generator.normal(3, 1, (4, 2)).astype(np.float32)
+    for folder in (artifacts.vectors("own"), artifacts.split("train")):
+        folder.mkdir(parents=True)
+    (artifacts.vectors("own") / "words.txt").write_text("a\nb\nc\nd\n")
+    np.save(artifacts.vectors("own") / "matrix.npy", matrix)
+    texts = [[1, 1, 2, 0], [3, 4, 5, 0], [2, 2, 2, 4], [4, 0, 0, 0]]  # 5 has no vector
+    np.save(artifacts.split("train") / "sequences.npy", np.array(texts, np.int32))
+    builder = Builder(pa.array([*names, "unknown"]), np.ones(5, int), 6, 6, 0)
+    found = builder.build(Start(vectors="own", centred=True, shuffled=shuffled))
+    assert not found[[0, 5]].any()
+    plain = builder.build(Start(vectors="own", shuffled=shuffled))
+    tokens = [token for text in texts for token in text if 0 < token < 5]
+    away = plain[1:5] - plain[tokens].mean(axis=0)
+    np.testing.assert_allclose(found[1:5], away * (found[1, 0] / away[0, 0]), atol=1e-4)
+    means = [found[[token for token in text if token]].mean(axis=0) for text in texts]
+    assert (np.array(means) ** 2).sum(axis=1).mean() == pytest.approx(1, rel=1e-5)
 
 
 def test_the_weights_of_tf_idf_are_those_of_scikit_learn(embed):

@@ -183,6 +183,7 @@ def test_the_default_parameters_are_valid(project):
         ("tokenize.method", "icu", "tokenize.method is 'icu', but should be 'keras' or 'unicode'"),
         ("tokenize.lowercase", "no", "is 'no', but should be True, False or 'turkish'"),
         ("embed.random", {"dim": 3, "match": "folded"}, "embed.random.match is of vectors"),
+        ("embed.random", {"dim": 3, "centred": True}, "embed.random.centred is of vectors, and"),
         (
             "embed.random",
             {"dim": 3, "weighting": "rare"},

@@ -119,10 +119,10 @@ class Builder:
             parts.append(look_up(rows, vectors.matrix, self.num_words, self.n_ids))
         if start.shuffled:
             parts = [shuffled(parts[0], generator_for(self.seed, 0, "shuffle"))]
-        if not start.fitted:
+        if not (start.fitted or start.centred):
             return parts[0]
         parts = [lsa.centred(part, self.table) for part in (*parts, *self.fitted(start))]
-        return lsa.beside(*parts) if start.vectors else np.hstack(parts)
+        return lsa.beside(*parts) if start.vectors and start.fitted else np.hstack(parts)
 
     def fitted(self, start: Start) -> list[np.ndarray]:
         """Fit the columns of a key of `embed`, (n_ids, fitted) float32 for each weighting."""

@@ -144,8 +144,9 @@ def start(settings: Params, name: str) -> str:
         return f"no embedding: a logistic regression on TF-IDF{weighed}{beside}"
     which = f" (`{of.vectors}`)" if len(settings.download.vectors) > 1 else ""
     shuffled = " of other words" if of.shuffled else ""
-    folded = ", looked up folded" if of.match == "folded" else ""
-    parts = [f"pretrained vectors{which}{shuffled}{folded}"] if of.vectors else []
+    how = ", looked up folded" if of.match == "folded" else ""
+    how += ", centred" if of.centred else ""
+    parts = [f"pretrained vectors{which}{shuffled}{how}"] if of.vectors else []
     if of.fitted:
         parts.append("ones fitted to the text" if parts else "vectors fitted to the text")
     made = " beside ".join(parts) or "random vectors"

@@ -98,6 +98,8 @@ def conflicts(settings: Params) -> Iterator[str]:
             )
         if start.shuffled and not start.vectors:
             yield f"embed.{name}.shuffled is of vectors, and there are none: leave it out"
+        if start.centred and not start.vectors:
+            yield f"embed.{name}.centred is of vectors, and there are none: leave it out"
         if start.match != "exact" and not start.vectors:
             yield f"embed.{name}.match is of vectors, and there are none: leave it out"
         if start.weighting != "plain" and not start.fitted:

@@ -234,6 +234,12 @@ class Start(Section):
         description="with `vectors`: gives the words each other's vectors, a control that has their"
         " scale and not their meaning",
     )
+    centred: bool = Field(
+        False,
+        description="with `vectors`: the mean over all tokens of the train split is subtracted, and"
+        " the rest scaled so that the means of texts have a mean square length of 1. Without it the"
+        " head `mean` learns slowly from frozen vectors. With `fitted` it is always done",
+    )
     texts: Literal["tf-idf", "naive-bayes", "encoder"] | None = Field(
         None,
         description="a vector for each text instead of each word, of which a logistic regression"
