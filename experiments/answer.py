@@ -270,7 +270,7 @@ def page(
     """Lay out the page: the answer, its curve, what is behind it, and what is not known.
 
     table as `curve` gives it, evaluations and chosen by size, tried as `chosen_by` gives it,
-    setting as `described` or empty.
+    setting as `described` or `about_centred` says it.
     """
     variants = table["variant"].unique().tolist()
     others = [name for name in variants if name != REFERENCE]
@@ -371,6 +371,14 @@ def paragraph(
     return blocks
 
 
+def about_centred(settings: Params) -> str:
+    """Say which variants start from centred vectors; nothing if none does."""
+    names = [of for of, by in settings.variants.items() if settings.embed[by.vectors].centred]
+    return (
+        f"The vectors of {listed([f'`{name}`' for name in names])} start centred." if names else ""
+    )
+
+
 def described(settings: Params) -> str:
     """Say in words what each variant of the strong setting is."""
     each = [f"`{name}` ({start(settings, name)})" for name in settings.variants]
@@ -453,7 +461,7 @@ def main() -> None:
     table.to_csv(folder / "learning_curve.csv", index=False, lineterminator="\n")
     title = f"Test accuracy on {about(data)}"
     draw(table, draws, SIZE, [], "accuracy", title, folder / "learning_curve.png")
-    setting = described(settings) if arguments.strong else ""
+    setting = described(settings) if arguments.strong else about_centred(settings)
     text = page(table, evaluations, data, chosen, linear, tried, cost, setting)
     (folder / "answer.md").write_text(text, encoding="utf-8")
     (folder / "answer.html").write_text(html(TITLE, text, folder), encoding="utf-8")

@@ -123,6 +123,13 @@ def test_frozen_vectors_that_are_looked_up_start_centred_unless_another_start_is
     )
 
 
+def test_an_answer_says_which_vectors_start_centred(monkeypatch):
+    monkeypatch.chdir(PROJECT)
+    settings = points.settings_of(answer.plan([])[0])
+    assert answer.about_centred(settings) == "The vectors of `pretrained` start centred."
+    assert answer.about_centred(points.settings_of([])) == ""
+
+
 def test_the_strong_setting_changes_nothing_that_is_given(monkeypatch):
     monkeypatch.chdir(PROJECT)
     shuffled = Start(vectors="glove", shuffled=True)
