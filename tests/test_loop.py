@@ -132,12 +132,17 @@ def test_an_unknown_optimizer_is_refused_with_those_that_would_do():
         Loop(a_model(), "ftrl", LEARNING_RATE, BATCH_SIZE)
 
 
-def test_repeats_are_compiled_once_and_are_the_same_after_longer_reviews(monkeypatch):
-    traced = []
-    loss = keras.losses.binary_crossentropy
+@pytest.fixture
+def traced(monkeypatch) -> list:
+    """Has an item for each time that a loss is traced, as it is whenever an epoch is compiled."""
+    times, loss = [], keras.losses.binary_crossentropy
     monkeypatch.setattr(
-        keras.losses, "binary_crossentropy", lambda *pair: traced.append(1) or loss(*pair)
+        keras.losses, "binary_crossentropy", lambda *pair: times.append(1) or loss(*pair)
     )
+    return times
+
+
+def test_repeats_are_compiled_once_and_are_the_same_after_longer_reviews(traced):
     model = a_model("mean")
     fit = Loop(model, "rmsprop", LEARNING_RATE, BATCH_SIZE).fit
     first, n_traced = run(fit, model, REPEATED), len(traced)
@@ -150,12 +155,7 @@ def test_repeats_are_compiled_once_and_are_the_same_after_longer_reviews(monkeyp
         assert all(map(np.array_equal, results[0], first[0]))
 
 
-def test_shorter_texts_to_validate_on_are_not_compiled_anew(monkeypatch):
-    traced = []
-    loss = keras.losses.binary_crossentropy
-    monkeypatch.setattr(
-        keras.losses, "binary_crossentropy", lambda *pair: traced.append(1) or loss(*pair)
-    )
+def test_shorter_texts_to_validate_on_are_not_compiled_anew(traced):
     model = a_model("mean")
     data, shorter = (weights_for(model), REPEATED, LABELS), DISTINCT * (np.arange(MAXLEN) % 2)
     used, unused = (Loop(model, "rmsprop", LEARNING_RATE, BATCH_SIZE) for _ in range(2))
