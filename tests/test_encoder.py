@@ -570,7 +570,7 @@ def test_a_block_that_the_disk_has_damaged_is_computed_again(project, run):
     assert embeddings() == undisturbed
 
 
-def test_another_encoder_or_text_is_encoded_anew_and_what_is_not_asked_for_removed(
+def test_another_encoder_is_encoded_anew_and_what_was_encoded_before_is_kept(
     project, run, monkeypatch
 ):
     shutil.rmtree(artifacts.ENCODED)
@@ -582,12 +582,15 @@ def test_another_encoder_or_text_is_encoded_anew_and_what_is_not_asked_for_remov
     assert embed_in_blocks(run, project) == N_BLOCKS
     changed = {name for name, of in embeddings().items() if of != before[name]}
     assert changed == {"words.npy", "others.npy", "both.npy", "texts.npy"}
-    assert len({*artifacts.ENCODED.iterdir()} | folders) == 4
+    assert len({*artifacts.ENCODED.iterdir()} - folders) == 2
     variants = {name: of for name, of in VARIANTS.items() if name != "distilled"}
     embed = {name: EMBED[name] for name in ("random", "texts", "tfidf")}
-    edit_params(project, embed=embed, variants=variants)
+    edit_params(project, embed=embed, variants=variants)  # fewer are asked for
     assert embed_in_blocks(run, project) == 0
-    assert len([*artifacts.ENCODED.iterdir()]) == 1
+    edit_params(project, embed=EMBED, variants=VARIANTS, download__vectors__tiny__layer=1)
+    stage(monkeypatch, "download", "tiny")
+    assert embed_in_blocks(run, project) == 0
+    assert embeddings() == before
 
 
 def test_an_encoder_that_is_missing_or_damaged_is_named(project, monkeypatch):

@@ -10,8 +10,8 @@ Out: data/embeddings/<key>.npy, (num_words + num_bigrams, dim) float32: row 0 is
      Vectors in data/raw/vectors/ that params.yaml no longer names are removed.
 Parameters: embed, tokenize.num_words, tokenize.num_bigrams, seed, download.vectors (its names).
 
-What an encoder has made is kept in data/encoded/ while params.yaml asks for it, a block at a time:
-interrupted, the stage goes on from there. Experiments keep theirs in that of their project.
+What an encoder has made is kept in data/encoded/, a block at a time: interrupted, the stage goes on
+from there. Experiments keep theirs in that of their project. Nothing is removed from it.
 """
 
 import stages.shared.blas  # noqa: F401  before numpy
@@ -42,7 +42,6 @@ def main() -> None:
                 covered[name] = builder.coverage(start)
     write_json(artifacts.COVERAGE, covered)
     remove_all_but(artifacts.VECTORS, settings.download.vectors)
-    remove_all_but(artifacts.ENCODED, builder.encoded)
     for name, of in covered.items():
         print(
             f"{name}: {of['words_kept_with_vector']:,} of the {of['words_kept']:,} words kept have"

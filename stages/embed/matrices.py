@@ -60,7 +60,6 @@ class Builder:
         self.num_words, self.n_ids, self.seed = num_words, n_ids, seed
         self.vectors: dict[str, Vectors] = {}
         self.rows: dict[tuple[str, str], np.ndarray] = {}
-        self.encoded: set[str] = set()  # the keys of what encoders have made
 
     @cached_property
     def table(self) -> csr_array:
@@ -97,9 +96,7 @@ class Builder:
 
     def encode(self, ids: list[np.ndarray], model: Encoder, name: str) -> np.ndarray:
         """Turn the ids of texts into vectors, (n_texts, dim) float32, those at hand excepted."""
-        key = encoded.key_of(name, ids)
-        self.encoded.add(key)
-        return encoded.encode(ids, model, artifacts.encoded(key), name)
+        return encoded.encode(ids, model, artifacts.encoded(encoded.key_of(name, ids)), name)
 
     def build(self, start: Start) -> np.ndarray:
         """Build the matrix of a key of `embed`, (n_ids, dim) float32."""
