@@ -1,5 +1,6 @@
 """The learning curve joins what can be compared, and lays it out as table, page and figure."""
 
+import math
 import subprocess
 
 import matplotlib.pyplot as plt
@@ -399,6 +400,9 @@ def test_recorded_curves_are_drawn_side_by_side_under_their_names(tmp_path, monk
     drawn = {}
 
     def keep(figure, path):
+        (legend,) = figure.legends
+        n_lines = math.ceil(len(legend.get_texts()) / 5)
+        assert figure.get_figheight() == pytest.approx(3.6 + 0.8 + 0.2 * n_lines)
         for axis in figure.axes:
             learned, pretrained, *_ = axis.get_lines()
             assert learned.get_ydata().tolist() == [0.6, 0.6]

@@ -276,6 +276,15 @@ def test_long_texts_make_small_pieces(monkeypatch):
     assert [piece.numbers for piece in found] == [[1, 2], [3, 4], [5]]
 
 
+def test_a_text_is_repeated_as_it_is_where_the_locale_has_no_such_letters(
+    used, run_alone, monkeypatch
+):
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    command = ("python", "-m", "stages.predict", "--variant", "learned", "a good cinéma 日")
+    _, line = run_alone(used("flatten"), *command).stdout.splitlines()
+    assert line.startswith("a good cinéma 日,")
+
+
 def test_standard_input_is_a_text_a_line_and_answered_before_it_ends(used):
     command = [sys.executable, "-m", "stages.predict", "--file", "-", "--variant", "learned"]
     with subprocess.Popen(

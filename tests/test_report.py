@@ -11,7 +11,7 @@ import yaml
 from stages.report.answer import answer, terminal
 from stages.report.html import html
 from stages.report.markdown import plain
-from stages.report.page import markdown
+from stages.report.page import markdown, mistakes
 from stages.shared.schema import Params, Start
 
 DATA = {
@@ -582,3 +582,12 @@ def test_every_parameter_is_told_but_no_secret_and_no_folder(settings, page):
     assert text.count(r"HTTPS\://\*\*\*@host.example/v.bin?token=\*\*\* |") == 2
     assert r"| tokenize.num\_words | 10000 |" in text
     assert r"| download.vectors.glove.vocabulary\_limit | null |" in text
+
+
+def test_errors_to_read_are_in_the_order_of_their_table():
+    rows = TABLES["disagreements"][::-1]
+    tables = {"disagreements": pd.DataFrame(rows, columns=COLUMNS["disagreements"])}
+    heads = [block for block in mistakes(tables, ["ham", "spam"]) if block.startswith("### ")]
+    assert heads == [
+        "### Pretrained right, learned wrong (1)", "### Learned right, pretrained wrong (1)",
+    ]  # fmt: skip
