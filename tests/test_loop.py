@@ -331,6 +331,7 @@ def test_without_validation_reviews_training_is_the_same_and_their_measures_are_
     ("head", "dim"),
     [
         ("flatten", 300),  # the only one of which a row is wider than a part of a product
+        ("flatten", 25),  # two parts of a product, of six words each
         *(pytest.param(head, dim, marks=pytest.mark.slow) for head in HEADS for dim in (255, 256)),
         *(pytest.param(head, 300, marks=pytest.mark.slow) for head in HEADS if head != "flatten"),
     ],
