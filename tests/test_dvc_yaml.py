@@ -165,6 +165,8 @@ def test_a_stage_reads_the_parameters_that_it_lists_and_no_other(
         read = {name for name in read if not any(name.startswith(f"{o}.") for o in others)}
         # Of its key of embed it asks whether it is drawn; what it looks up is in the matrix.
         read |= {f"embed.{settings.variants[arguments[0]].vectors}.vectors"}
+    if module == "evaluate":  # it asks only how many columns were fitted
+        read |= {*leaves(dict(settings.embed), "embed")}
     sections = lock[stage]["params"]["params.yaml"]
     listed = {leaf for name, value in sections.items() for leaf in leaves(value, name)}
     # Of its section, download reads what the source at hand takes.

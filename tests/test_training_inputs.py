@@ -10,6 +10,8 @@ import yaml
 from scipy.sparse import csr_array
 
 import stages.train.__main__ as train
+from stages.evaluate.words import read_matrices
+from stages.shared import params
 from stages.shared.draws import generator_for
 from stages.shared.errors import InputError
 from stages.shared.history import MEASURES
@@ -27,6 +29,8 @@ MEASURED = dict.fromkeys(MEASURES, 0.5)  # after every epoch
 
 class Recorder:
     """Stands in for the compiled loop: notes what each repeat is trained on, and trains nothing."""
+
+    cost = staticmethod(lambda matrix: 0.0)  # of starting from a matrix
 
     def __init__(self):
         self.compiled, self.repeats, self.tried = [], [], []
@@ -64,7 +68,7 @@ class Recorder:
         self.tried.append(given)
         for epoch, rate in enumerate(rates, 1):
             given["epochs"] = epoch
-            loss = held_out_loss(rate, epoch) + 0.001 * np.sum(x_val == 1)
+            loss = held_out_loss(rate, epoch) + 0.001 * np.sum(x_val == 1) + self.cost(initial[0])
             yield dict(zip(MEASURES, (0.5, 0.5, loss, 0.6), strict=True)), list
 
 
@@ -261,6 +265,43 @@ def test_every_variant_tries_out_the_same_on_the_same(trained):
     for one, other in zip(learned, finetuned, strict=True):
         for key in ("x", "y", "x_val", "y_val", "orders", "dropped", "rates"):
             np.testing.assert_array_equal(one[key], other[key], err_msg=key)
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_of_both_weightings_each_repeat_chooses_the_columns_it_starts_from(
+    trained, tmp_path, monkeypatch, trainable
+):
+    # Of 7 columns 3 are looked up, then come 2 that are plain and 2 that are rare.
+    matrix = np.random.default_rng(1).normal(size=(NUM_WORDS, 7)).astype(np.float32)
+    np.save(tmp_path / "data/embeddings/adapted.npy", matrix)
+    times = np.float32([[1, 1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 0, 0], [1, 1, 1, 0, 0, 1, 1]])
+    monkeypatch.setattr(
+        Recorder, "cost", lambda _, start: 0.2 * start[:, 3:5].any() - 0.1 * start[:, 5:].any()
+    )
+    own = {"vectors": "adapted", "trainable": trainable}
+    changes = {"train__tune": TUNE, "train__epochs": 8}
+    changes["embed__adapted"] = {"vectors": "glove", "fitted": 2, "weighting": "both"}
+    changes["variants"] = {"own": own, "learned": {"vectors": "random", "trainable": True}}
+    recorder = trained("own", **changes)
+    for repeat, final in enumerate(recorder.repeats):
+        tried = recorder.tried[48 * repeat :][:48:4]
+        for given, of in zip(tried, np.repeat(times, 4, axis=0), strict=True):
+            np.testing.assert_array_equal(given["initial"][0], matrix * of)
+            for weight, expected in zip(given["initial"][1:], final["initial"][1:], strict=True):
+                np.testing.assert_array_equal(weight, expected)
+        assert [given["rates"][0] for given in tried] == TUNE["learning_rates"] * 3
+        np.testing.assert_array_equal(final["initial"][0], matrix * times[2])
+        assert (final["rates"][0], len(final["orders"])) == (0.2, 3)
+    table = pd.read_csv(tmp_path / "metrics/tuning/own.csv")
+    assert table.columns.tolist()[:5] == ["repeat", "learning_rate", "plain", "rare", "epoch"]
+    shares = table.loc[table["repeat"] == 0, ["plain", "rare"]].drop_duplicates()
+    assert shares.to_numpy().tolist() == [[1, 1], [1, 0], [0, 1]]
+    trained("learned")
+    matrices = read_matrices(params.load(), NUM_WORDS)  # as evaluate compares before and after
+    np.testing.assert_array_equal(*matrices["own"])
+    assert not matrices["learned"][0].any()  # as embed wrote it here
+    trained("own", train__tune=None)
+    np.testing.assert_array_equal(read_matrices(params.load(), NUM_WORDS)["own"][0], matrix)
 
 
 def test_a_chosen_epoch_of_high_running_loss_has_not_diverged(trained):

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from stages.shared import artifacts
+from stages.shared import artifacts, weightings
 from stages.shared.files import reading
 from stages.shared.schema import Params
 
@@ -41,6 +41,8 @@ def read_matrices(settings: Params, n_words: int) -> Matrices:
             trained = file[EMBEDDING][:]
         with reading(start):
             initial = np.load(start)
+        shares = weightings.read(name, 0)
+        initial = weightings.multiplied(initial, shares, settings.embed[variant.vectors].fitted)
         matrices[name] = initial[:n_words], trained[:n_words]
     return matrices
 

@@ -5,8 +5,8 @@
 In:  data/sequences/train/ and the matrix in data/embeddings/ that the variant starts from.
 Out: data/models/<variant>/repeat_<r>.weights.h5
      metrics/training/<variant>.csv: repeat, epoch, loss, accuracy, val_loss, val_accuracy.
-     metrics/tuning/<variant>.csv: repeat, learning_rate (of a linear variant: C, and of both
-     weightings their shares), epoch, loss and accuracy on held-out parts of the samples, chosen;
+     metrics/tuning/<variant>.csv: repeat, learning_rate (of a linear variant: C), of both
+     weightings their shares, epoch, loss and accuracy on held-out parts of the samples, chosen;
      without train.tune, no row.
 Parameters: seed, model, train, variants.<variant>, and the key of `embed` that it starts from.
 
@@ -28,7 +28,7 @@ import stages.shared.blas  # noqa: F401  before numpy
 import numpy as np
 from tqdm import tqdm
 
-from stages.shared import artifacts, params
+from stages.shared import artifacts, params, weightings
 from stages.shared.errors import InputError, command_line, run
 from stages.shared.files import reading, remove
 from stages.shared.schema import Params
@@ -120,7 +120,7 @@ def main() -> None:
     if done:
         print(f"{len(done)} of {train.repeats} repeats were finished before: going on")
     to_do = [repeat for repeat in range(train.repeats) if repeat not in done]
-    stop, n_epochs = Event(), most_epochs(settings)
+    stop, n_epochs = Event(), most_epochs(settings, name)
     with (
         tqdm(
             total=train.repeats * n_epochs, initial=len(done) * n_epochs, desc=f"train {name}",
@@ -161,13 +161,14 @@ def main() -> None:
     machine.record(name, variant.packages)
 
 
-def most_epochs(settings: Params) -> int:
-    """Say how many epochs a repeat takes at most, those of all candidates included."""
+def most_epochs(settings: Params, name: str) -> int:
+    """Say how many epochs a repeat of a variant takes at most, those of all candidates included."""
     train = settings.train
     if not train.tune:
         return train.epochs
     n_parts = tuning.n_parts(train.samples, train.tune)
-    return train.epochs * (1 + n_parts * len(train.tune.learning_rates))
+    _, shares = weightings.to_choose(settings.embed[settings.variants[name].vectors])
+    return train.epochs * (1 + n_parts * len(train.tune.learning_rates) * len(shares))
 
 
 if __name__ == "__main__":

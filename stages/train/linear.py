@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import csr_array, hstack
 from scipy.special import logsumexp
 
-from stages.shared import tf_idf
+from stages.shared import tf_idf, weightings
 from stages.shared.draws import generator_for
 from stages.shared.history import MEASURES
 from stages.shared.schema import Params, Start
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 # of the least log loss at 200 and 1,000 labels. Both on reviews held out of the train split.
 C, BAYES_C, VECTORS_C = 1.0, 10.0, 3.0
 CANDIDATES = [round(10 ** (power / 2), 4) for power in range(-2, 7)]  # 0.1, 0.3162 … 1000
-# What the columns of both weightings are multiplied by, plain and rare: one kind may be left out.
-# Other shares, 0.25 to 4, gained nothing on reviews held out of the train split.
-SHARES = [(1.0, 1.0), (1.0, 0.0), (0.0, 1.0)]
 MOST_ITERATIONS = 1000  # of L-BFGS
 # Candidates go on from each other's weights, weak penalties last. At this tolerance it takes 0.6 of
 # the time that fits from zero take at scikit-learn's 1e-4, and comes closer to the optimum.
@@ -68,6 +65,7 @@ class Linear:
     packages = ("scikit-learn", "scipy", "numpy")
     chooses: tuple[str, ...] = ("C",)
     shares: Sequence[tuple[float, ...]] = [()]
+    fitted: int | None = None
 
     def __init__(self, settings: Params, matrix: np.ndarray, texts: Texts, start: Start):
         """Weigh the texts that are drawn by idf, the first column of matrix (n_ids, 1 + n_fitted).
@@ -85,8 +83,8 @@ class Linear:
         self.default = BAYES_C if self.is_bayes else C
         # Of naive Bayes each label has word weights of its own.
         self.one_by_one = self.is_bayes and texts.n_labels > 2
-        if start.weighting == "both":
-            self.chooses, self.shares = ("C", "plain", "rare"), SHARES
+        names, self.shares = weightings.to_choose(start)
+        self.chooses, self.fitted = ("C", *names), start.fitted
 
     def train(
         self, repeat: int, on_epoch: Callable[[dict[str, float]], None]
@@ -140,18 +138,16 @@ class Linear:
         return [LogisticRegression(max_iter=MOST_ITERATIONS, **settings) for _ in range(n_solvers)]
 
     def sample(
-        self, rows: np.ndarray, shares: Sequence[float], of_a_candidate: bool = False
+        self, rows: np.ndarray, shares: weightings.Shares, of_a_candidate: bool = False
     ) -> Sample:
         """Take the texts of some rows to fit to.
 
-        Each half of the columns is multiplied by one of the `shares`, if there are any. A candidate
-        leaves out the words that these texts lack: they weigh nothing, and where pairs are read
-        most are such.
+        A candidate leaves out the words that these texts lack: they weigh nothing, and where pairs
+        are read most are such.
         """
         table, labels = self.features(rows), self.labels[rows]
-        n_ids, n_columns = self.columns.shape
-        columns = self.columns * np.repeat(shares or 1.0, n_columns // (len(shares) or 1))
-        words = np.arange(n_ids)
+        columns = weightings.multiplied(np.float64(self.columns), shares, self.fitted)
+        words = np.arange(len(columns))
         if of_a_candidate and isinstance(table, csr_array):
             words = np.unique(table.indices)
         weighed: Iterable[int] = ()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stages.shared import weightings
 from stages.shared.draws import draw_matrix, draw_orders, generator_for
 from stages.shared.errors import InputError
 from stages.shared.schema import Params
@@ -42,19 +43,26 @@ def diverged(where: str, what: str, learning_rate: float) -> InputError:
 class Network:
     """What the repeats of a variant have in common."""
 
-    chooses = ("learning_rate",)
     packages = ("tensorflow", "keras", "numpy")
 
     def __init__(self, name: str, settings: Params, matrix: np.ndarray, texts: Texts):
         """Build the model, which starts from matrix (n_ids, dim) float32."""
         self.name, self.settings, self.matrix, self.texts = name, settings, matrix, texts
         train, head = settings.train, settings.model
+        self.start = settings.embed[settings.variants[name].vectors]
+        names, self.shares = weightings.to_choose(self.start)
+        self.chooses = ("learning_rate", *names)
         self.model = build_model(
             head.head, *matrix.shape, texts.sequences.shape[1], head.hidden_units,
             settings.variants[name].trainable, texts.n_labels,
         )  # fmt: skip
         self.model.summary()
         self.loop = Loop(self.model, train.optimizer, train.learning_rate, train.batch_size)
+
+    def starting_from(self, initial: Weights, shares: weightings.Shares) -> Weights:
+        """Multiply the fitted columns of the matrix to start from by their shares."""
+        matrix, *layers = initial
+        return [weightings.multiplied(matrix, shares, self.start.fitted), *layers]
 
     def save(self, weights: Weights, path: Path) -> None:
         """Write the weights of a repeat as Keras does."""
@@ -66,14 +74,14 @@ class Network:
     ) -> tuple[Weights, History, list[Tried]]:
         """Train repeat r on its own draw, from its own weights, in its own order.
 
-        With `train.tune` it first chooses its learning rate and number of epochs, and returns what
-        it has tried. Raises InputError once it diverges.
+        With `train.tune` it first chooses its learning rate, its number of epochs and, of fitted
+        columns in both weightings, which it starts from; it returns what it has tried. Raises
+        InputError once it diverges.
         """
         train = self.settings.train
         draws = partial(generator_for, self.settings.seed, repeat)
-        start = self.settings.embed[self.settings.variants[self.name].vectors]
         matrix = self.matrix
-        if start.is_drawn:
+        if self.start.is_drawn:
             matrix = draw_matrix(*self.matrix.shape, draws("embedding"))
         rows, val_rows = self.texts.draw(self.settings, repeat)
         sequences, labels = self.texts.sequences, self.texts.labels
@@ -88,7 +96,8 @@ class Network:
                     f"{place}: training diverged at every rate: set smaller ones in"
                     " train.tune.learning_rates"
                 )
-            [rate], epochs = chosen.values, chosen.epoch
+            (rate, *shares), epochs = chosen.values, chosen.epoch
+            initial = self.starting_from(initial, shares)
         epoch = count(1)
 
         def watch(row: dict[str, float]) -> None:
@@ -120,15 +129,15 @@ class Network:
         draws: Callable[..., np.random.Generator],
         on_epoch: Callable[[dict[str, float]], None],
     ) -> Iterator[Tried]:
-        """Try the learning rates of `train.tune`, epoch by epoch, on parts of the rows drawn."""
+        """Try what there is to choose, epoch by epoch, on parts of the rows drawn."""
         train = self.settings.train
         assert train.tune
         x, y = self.texts.sequences[rows], self.texts.labels[rows]
 
         def held_out(values: tuple[float, ...], fold: int, part: Part) -> Iterator[Measures]:
-            (rate,), (fitted, scored) = values, part
+            (rate, *shares), (fitted, scored) = values, part
             for row, _ in self.loop.epochs(
-                initial, x[fitted], y[fitted], x[scored], y[scored],
+                self.starting_from(initial, shares), x[fitted], y[fitted], x[scored], y[scored],
                 draw_orders(len(fitted), train.epochs, draws("orders", 1 + fold)),
                 partial(drop_words, train.word_dropout, draws("dropout", 1 + fold)),
                 learning_rates(rate, train.schedule, train.epochs),
@@ -137,5 +146,5 @@ class Network:
                 yield row["val_loss"], row["val_accuracy"]
 
         parts = tuning.parts_of(y, train.tune, draws("folds"))
-        candidates = [(rate,) for rate in train.tune.learning_rates]
+        candidates = [(rate, *of) for of in self.shares for rate in train.tune.learning_rates]
         yield from tuning.try_out(candidates, parts, held_out)
