@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import stages.shared.blas  # noqa: F401  before numpy, as in the stages
 
@@ -127,17 +127,26 @@ def tables_of(page: str) -> dict[str, list[list[str]]]:
     return found
 
 
+def load_yaml(text: str) -> Any:
+    """Read YAML as `yaml.safe_load` does, in a tenth of the time."""
+    return yaml.load(text, yaml.CSafeLoader)
+
+
+def dump_yaml(content: object) -> str:
+    return yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False)
+
+
 def edit_params(root: Path, **changes: object) -> None:
     """Change keys of a project's params.yaml; `__` stands for the dot between two names."""
     path = root / "params.yaml"
-    content = yaml.safe_load(path.read_text())
+    content = load_yaml(path.read_text())
     for key, value in changes.items():
         *sections, name = key.split("__")
         section = content
         for part in sections:
             section = section[part]
         section[name] = value
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    path.write_text(dump_yaml(content))
 
 
 @pytest.fixture(scope="session")
@@ -268,7 +277,7 @@ def used(make_project, reproduced, imdb, run_stages, made_once) -> Callable[[str
                 changes |= {"download__texts__source": "table"}
                 changes |= {"download__texts__path": "eight.parquet"}
             make_project(root)
-            variants = yaml.safe_load((root / "params.yaml").read_text())["variants"]
+            variants = load_yaml((root / "params.yaml").read_text())["variants"]
             kept = {key: variants[key] for key in ("learned", "tfidf")}
             edit_params(root, **changes, variants=kept)
             run_stages(root, last="evaluate")

@@ -17,6 +17,7 @@ from stages.train.loop import SUPPORTED, Loop, initial_weights
 from stages.train.machine import repeats_at_once
 from stages.train.network import CONV_WIDTH, build_model
 
+slow = pytest.mark.slow
 HEADS = ("flatten", "mean", "conv")
 NUM_WORDS, DIM, MAXLEN, HIDDEN_UNITS = 1000, 5, 12, 4
 SAMPLES, VALIDATION, BATCH_SIZE = 40, 150, 16  # both leave a smaller last batch
@@ -120,7 +121,13 @@ def test_a_convolution_over_one_window_is_trained_as_keras_does_where_words_are_
     assert_same(ours, run_keras(model, optimizer, np.where(dropped, 0, x), *labels, x_val))
 
 
-@pytest.mark.parametrize("optimizer", sorted({*SUPPORTED} - {"rmsprop"}))
+QUICK = ("adagrad", "adamw")  # rmsprop, adam and sgd are in the tests around
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [*QUICK, *(pytest.param(of, marks=slow) for of in sorted({*SUPPORTED} - {*QUICK, "rmsprop"}))],
+)
 def test_every_optimizer_is_that_of_keras(optimizer):
     model = a_model()
     fit = Loop(model, optimizer, LEARNING_RATE, BATCH_SIZE).fit
@@ -223,6 +230,7 @@ def train_and_save(path) -> None:
     np.savez(path, *saved)
 
 
+@slow  # tests/reproduce.sh, which CI runs, does so with the whole pipeline
 def test_another_process_on_one_core_gives_the_same_bytes(tmp_path):
     path = tmp_path / "there.npz"
     core = str(min(os.sched_getaffinity(0)))
@@ -332,8 +340,8 @@ def test_without_validation_reviews_training_is_the_same_and_their_measures_are_
     [
         ("flatten", 300),  # the only one of which a row is wider than a part of a product
         ("flatten", 25),  # two parts of a product, of six words each
-        *(pytest.param(head, dim, marks=pytest.mark.slow) for head in HEADS for dim in (255, 256)),
-        *(pytest.param(head, 300, marks=pytest.mark.slow) for head in HEADS if head != "flatten"),
+        *(pytest.param(head, dim, marks=slow) for head in HEADS for dim in (255, 256)),
+        *(pytest.param(head, 300, marks=slow) for head in HEADS if head != "flatten"),
     ],
 )
 def test_widths_at_and_beside_the_size_of_a_product_are_trained_as_keras_does(head, dim):

@@ -13,14 +13,14 @@ from stages.shared import params
 from stages.shared.errors import InputError
 from stages.shared.schema import ACLIMDB, Loader, Train
 from stages.train.loop import SUPPORTED
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, dump_yaml, load_yaml
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 
 
 def default() -> dict:
     """The project's parameters, with what a user may add."""
-    content = yaml.safe_load(PARAMS.read_text())
+    content = load_yaml(PARAMS.read_text())
     content["embed"] |= {"own": {"fitted": 50}, "both": {"vectors": "glove", "fitted": 50}}
     content["embed"]["texts"] = {"texts": "naive-bayes", "fitted": 50, "weighting": "both"}
     encoder = {"source": "encoder", "path": "x", "sha256": None, "dim": None}
@@ -35,14 +35,14 @@ def edited(tmp_path):
 
     def load(key, value):
         added = ("embed.", "download.vectors.bert")
-        content = default() if key.startswith(added) else yaml.safe_load(PARAMS.read_text())
+        content = default() if key.startswith(added) else load_yaml(PARAMS.read_text())
         *parents, last = key.split(".")
         section = content
         for parent in parents:
             section = section[parent]
         section[last] = value
         path = tmp_path / "params.yaml"
-        path.write_text(yaml.safe_dump(content))
+        path.write_text(dump_yaml(content))
         return params.load(path)
 
     return load
@@ -94,7 +94,7 @@ def test_a_key_that_is_missing_misspelt_or_too_much_is_named(tmp_path, key):
         if change != "missing":
             section[last + "x"] = value
         path = tmp_path / "params.yaml"
-        path.write_text(yaml.safe_dump(content))
+        path.write_text(dump_yaml(content))
         if parents in (["variants"], ["download", "vectors"], ["embed"]):
             continue  # these have names of the user's own
         if (parents[:1] == ["embed"] or last == "layer") and change == "missing":
@@ -152,7 +152,7 @@ def test_the_default_parameters_are_valid(project):
         ("variants.best", {"vectors": "glove", "trainable": True}, "variants.best would collide"),
         ("variants.a/b", {"vectors": "glove", "trainable": True}, "variants.a/b"),
         ("variants.learned.vectors", "x", "learned.vectors is x, but embed has only"),
-        ("embed.both.vectors", "x", "both.vectors is x, but download.vectors has only bert, glove"),
+        ("embed.both.vectors", "x", "both.vectors is x, but download.vectors has only glove, bert"),
         ("embed.encoded.vectors", "x", "embed.encoded.vectors is x, but should name an encoder of"),
         (
             "embed.encoded",
@@ -237,7 +237,7 @@ def test_what_a_source_would_leave_unread_is_refused(tmp_path, source, key, valu
     texts, vectors = content["download"]["texts"], content["download"]["vectors"]["glove"]
     of = vectors if source == "glove-package" else texts
     of |= {"source": source, "path": None if source.endswith("-package") else "x", key: value}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    (tmp_path / "params.yaml").write_text(dump_yaml(content))
     with pytest.raises(InputError) as error:
         params.load(tmp_path / "params.yaml")
     assert said in str(error.value)
@@ -316,7 +316,7 @@ def test_what_an_older_file_names_otherwise_is_told_all_at_once(tmp_path):
         "domain": {"dim": 20},
         "adapted": {"dim": 3},
     }
-    path.write_text(yaml.safe_dump(content))
+    path.write_text(dump_yaml(content))
     with pytest.raises(InputError) as error:
         params.load(path)
     assert str(error.value) == (

@@ -98,7 +98,7 @@ def test_a_parameter_reruns_only_what_reads_it(copy, run):
     edit_params(copy, train__samples=30)
     assert changed_stages(run, copy) == {*trains, "evaluate", "report"}
     edit_params(copy, train__samples=40, embed__random__dim=4)
-    assert changed_stages(run, copy) == {"embed", "train@learned", "report"}
+    assert changed_stages(run, copy) == {"embed", "train@learned", "evaluate", "report"}
     edit_params(copy, embed__random__dim=8, tokenize__maxlen=10)
     assert changed_stages(run, copy) == {"tokenize", "report"}
     edit_params(copy, tokenize__maxlen=20, model__head="mean")

@@ -160,7 +160,7 @@ def test_a_named_setting_runs_from_the_texts_to_the_report(
     assert artifacts.REPORT.with_suffix(".html").exists()
 
 
-@pytest.mark.parametrize("head", ["mean", "flatten"])
+@pytest.mark.parametrize("head", ["mean", pytest.param("flatten", marks=pytest.mark.slow)])
 def test_three_labels_go_by_their_names_from_the_table_to_the_report(
     reproduced, tmp_path, monkeypatch, stage, head
 ):

@@ -2,6 +2,8 @@
 
 import sys
 
+from stages.train.backend import keras
+
 import h5py
 import numpy as np
 import pandas as pd
@@ -166,6 +168,17 @@ def test_learned_starts_anew_in_each_repeat_and_the_others_from_their_vectors(tr
 def test_the_layers_above_start_anew_in_each_repeat(trained):
     kernels = [given["initial"][1] for given in trained("pretrained").repeats]
     assert len({kernel.tobytes() for kernel in kernels}) == REPEATS
+
+
+def test_the_layers_above_are_what_keras_draws_by_a_seed_of_the_repeat(trained):
+    recorder = trained("pretrained")
+    [(model, *_)] = recorder.compiled
+    for repeat, given in enumerate(recorder.repeats):
+        number = generator_for(SEED, repeat, "layers").integers(2**32)
+        keras.utils.set_random_seed(int(number))
+        expected = keras.models.clone_model(model).get_weights()[1:]
+        for weight, drawn_by_keras in zip(given["initial"][1:], expected, strict=True):
+            np.testing.assert_array_equal(weight, drawn_by_keras)
 
 
 def test_orders_and_dropout_are_anew_in_each_epoch_and_repeat(trained):

@@ -127,6 +127,14 @@ def test_a_word_keeps_every_white_space_but_what_separates(
     assert read(tmp_path / "a.txt")[0] == words
 
 
+@pytest.mark.parametrize(("first", "word"), [("7 1 2", "7"), (" a 1 2", "a"), ("7\t1\t2", "7")])
+def test_a_first_word_that_is_a_number_or_stands_after_a_blank_is_a_word(first, word, tmp_path):
+    (tmp_path / "a.txt").write_text(f"{first}\nb 3 4\n")
+    words, matrix = read(tmp_path / "a.txt")
+    assert words == [word, "b"]
+    assert matrix.tolist() == [[1, 2], [3, 4]]
+
+
 def test_an_empty_word_above_a_control_character_is_text(tmp_path):
     (tmp_path / "a.vec").write_bytes(b"2 1\n 100.0\n\x1f 0.5\n")
     words, matrix = read(tmp_path / "a.vec")
