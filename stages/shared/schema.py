@@ -221,7 +221,8 @@ class Start(Section):
     weighting: Literal["plain", "rare", "both"] = Field(
         "plain",
         description="with `fitted`: what a token of a text counts. `plain`: TF-IDF; `rare`: once,"
-        " by the square of its inverse document frequency; `both`: so many columns of each",
+        " by the square of its inverse document frequency; `both`: so many columns of each, and"
+        " `train.tune` lets each repeat leave out one kind",
     )
     match: Literal["exact", "folded"] = Field(
         "exact",
