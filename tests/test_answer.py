@@ -1,5 +1,6 @@
 """The whole question in one command: what is measured, what is advised, and a page that says so."""
 
+import json
 import re
 import shutil
 from itertools import chain
@@ -11,6 +12,7 @@ import pytest
 from experiments import answer, points
 from stages.shared.errors import InputError
 from stages.shared.schema import Params, Start
+from tests import tiny_encoder
 from tests.conftest import PROJECT, TRACKED, tables_of
 
 SURE, EQUAL = "significantly the most accurate", "which can't be told apart"
@@ -128,6 +130,47 @@ def test_an_answer_says_which_vectors_start_centred(monkeypatch):
     settings = points.settings_of(answer.plan([])[0])
     assert answer.about_centred(settings) == "The vectors of `pretrained` start centred."
     assert answer.about_centred(points.settings_of([])) == ""
+
+
+@pytest.mark.parametrize("is_strong", [True, False])
+@pytest.mark.parametrize(("n_layers", "middle"), [(6, 4), (12, 8), (2, 1), (1, None)])
+def test_an_encoder_is_measured_by_its_last_layer_and_by_one_two_thirds_up(
+    n_layers, middle, is_strong, tmp_path, monkeypatch
+):
+    pytest.importorskip("tokenizers")
+    path = tmp_path / 'an "encoder", {own}'
+    path.mkdir()
+    config = tiny_encoder.config(num_hidden_layers=n_layers)
+    (path / "config.json").write_text(json.dumps(config))
+    monkeypatch.chdir(PROJECT)
+    own = points.settings_of(answer.plan([], is_strong, path)[0])
+    expected = {"encoder": None} | ({f"encoder_{middle}": middle} if middle else {})
+    assert [*own.variants] == ["learned", "pretrained", "finetuned", "tfidf", *expected]
+    for name, layer in expected.items():
+        assert not own.variants[name].trainable
+        start = own.embed[own.variants[name].vectors]
+        assert start == Start(texts="encoder", vectors=name)
+        source = own.download.vectors[name]
+        assert (source.source, source.path, source.layer) == ("encoder", str(path), layer)
+    said = [f"`{of}` is a logistic regression on the vector" for of in expected]
+    about = answer.about_encoders(own)
+    assert re.findall(r"`\w+` is a logistic regression on the vector", about) == said
+    assert about.count("by its last layer.") == 1
+    assert f"by its layer {middle}." in about or not middle
+    assert answer.about_encoders(points.settings_of([])) == ""
+
+
+def test_an_encoder_that_is_none_or_whose_name_is_taken_is_one_line(tmp_path, monkeypatch):
+    pytest.importorskip("tokenizers")
+    monkeypatch.chdir(PROJECT)
+    with pytest.raises(InputError, match="missing can't be read: No such file"):
+        answer.plan([], encoder=tmp_path / "missing")
+    with pytest.raises(InputError, match=r"holds no config\.json"):
+        answer.plan([], encoder=tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(tiny_encoder.config()))
+    taken = ["++variants.encoder_1={vectors: glove, trainable: true}"]
+    with pytest.raises(InputError, match="variants has encoder_1 already: leave out --encoder"):
+        answer.plan(taken, encoder=tmp_path)
 
 
 def test_the_strong_setting_changes_nothing_that_is_given(monkeypatch):

@@ -61,6 +61,13 @@ def land_encoder(name: str, source: VectorSource) -> None:
     print(f"{target}: {settings.layers} layers, {dim} dimensions, {settings.max_length} tokens")
 
 
+def n_layers_of(path: Path) -> int:
+    """Say how many layers an encoder has, above its embeddings."""
+    with opened(path) as root:
+        config = read_config(root / read_modules(root).get("Transformer", "") / CONFIG)
+        return config["num_hidden_layers"]
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[Folder]:
     """Yield the folder that holds an encoder: the path, or one in a zip, also in a zip in it."""
