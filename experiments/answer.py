@@ -94,7 +94,7 @@ def sizes(n_texts: int, n_labels: int) -> list[int]:
     most, first = int(LARGEST * n_texts), max(FIRST, EACH * n_labels)
     if most < LEAST:
         raise InputError(f"the train split has {n_texts:,} texts, and an answer takes more")
-    steps = (digit * 10**power for power in range(8) for digit in (1, 2, 5))
+    steps = (digit * 10**power for power in range(len(str(most))) for digit in (1, 2, 5))
     found = [size for size in steps if first <= size <= most]
     step = 10 ** max(len(str(most)) - 2, 0)
     last = most // step * step

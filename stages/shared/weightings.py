@@ -12,7 +12,7 @@ from stages.shared.schema import Start
 KINDS = ("plain", "rare")
 # One kind may be left out. Other shares, 0.25 to 4, gained nothing with a linear variant on reviews
 # held out of the train split.
-SHARES = [(1.0, 1.0), (1.0, 0.0), (0.0, 1.0)]
+SHARES: list[tuple[float, ...]] = [(1.0, 1.0), (1.0, 0.0), (0.0, 1.0)]
 
 Shares = Sequence[float]  # one for each of KINDS, or none
 
@@ -24,7 +24,7 @@ def to_choose(start: Start) -> tuple[tuple[str, ...], list[tuple[float, ...]]]:
 
 def multiplied(matrix: np.ndarray, shares: Shares, fitted: int | None) -> np.ndarray:
     """Multiply the last columns of matrix (any, dim), so many `fitted` of each of KINDS."""
-    if not shares:
+    if not (shares and fitted):
         return matrix
     times = np.repeat(np.array(shares, matrix.dtype), fitted)
     return np.hstack([matrix[:, : -len(times)], matrix[:, -len(times) :] * times])
