@@ -58,6 +58,7 @@ from stages.shared.encoder import check_packages
 from stages.shared.errors import InputError, run
 from stages.shared.evidence import REFERENCE
 from stages.shared.schema import Params
+from stages.shared.text import without_secrets
 
 # What differs from params.yaml, unless -S says otherwise.
 RECIPE = {
@@ -348,7 +349,8 @@ def page(
             lines_of(head, cells, left=0),
             "Medians over the repeats: the learning rate and the number of epochs of least held-out"
             " log loss, within the labels of the draw. Of a linear model, the inverse strength C of"
-            " its penalty, and what its fitted columns are most often multiplied by.",
+            " its penalty. Of fitted columns in both weightings, what they are most often"
+            " multiplied by.",
         ]
     blocks += ["## What it cost", cost, "## What it can't tell", unknown(table)]
     return "\n\n".join(blocks) + "\n"
@@ -406,27 +408,25 @@ def about_centred(settings: Params) -> str:
 
 
 def about_encoders(settings: Params) -> str:
-    """Say which variants are of an encoder, and of which layer of it; nothing if none is."""
-    said = []
+    """Say which layer of which encoder a variant is of; nothing if none is."""
+    each = []
     for name, of in settings.variants.items():
         start = settings.embed[of.vectors]
-        if start.texts == "encoder":
-            assert start.vectors
+        if start.texts == "encoder" and start.vectors:
             source = settings.download.vectors[start.vectors]
-            layer = "its last layer" if source.layer is None else f"its layer {source.layer}"
-            said.append(
-                f"`{name}` is a logistic regression on the vector that the encoder"
-                f" {plain(Path(source.path or '').name)} makes of a whole text, by {layer}."
-            )
-    return " ".join(said)
+            layer = "the last layer" if source.layer is None else f"layer {source.layer}"
+            file = plain(Path(without_secrets(source.path or "")).name)
+            each.append(f"`{name}` is of {layer} of {file}")
+    return f"An encoder reads a text by its own rule: {listed(each)}." if each else ""
 
 
 def described(settings: Params) -> str:
     """Say in words what each variant of the strong setting is."""
     each = [f"`{name}` ({start(settings, name)})" for name in settings.variants]
     n_pairs = settings.tokenize.num_bigrams
+    readers = "All variants but an encoder's" if about_encoders(settings) else "All variants"
     return (
-        f"This is the strong setting. All variants read the last {settings.tokenize.maxlen:,} words"
+        f"This is the strong setting. {readers} read the last {settings.tokenize.maxlen:,} words"
         f" of a text, and up to {n_pairs:,} pairs of adjacent words: {listed(each)}. Columns are"
         " fitted to all texts to train on, without their labels. The plain starts were not measured"
         " here: `make answer` measures them."

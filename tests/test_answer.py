@@ -152,12 +152,13 @@ def test_an_encoder_is_measured_by_its_last_layer_and_by_one_two_thirds_up(
         assert start == Start(texts="encoder", vectors=name)
         source = own.download.vectors[name]
         assert (source.source, source.path, source.layer) == ("encoder", str(path), layer)
-    said = [f"`{of}` is a logistic regression on the vector" for of in expected]
-    about = answer.about_encoders(own)
-    assert re.findall(r"`\w+` is a logistic regression on the vector", about) == said
-    assert about.count("by its last layer.") == 1
-    assert f"by its layer {middle}." in about or not middle
+    file = 'of an "encoder", {own}'
+    also = f" and `encoder_{middle}` is of layer {middle} {file}" if middle else ""
+    said = f"An encoder reads a text by its own rule: `encoder` is of the last layer {file}{also}."
+    assert answer.about_encoders(own) == said
     assert answer.about_encoders(points.settings_of([])) == ""
+    assert " All variants but an encoder's read the last " in answer.described(own)
+    assert " All variants read the last " in answer.described(points.settings_of([]))
 
 
 def test_an_encoder_that_is_none_or_whose_name_is_taken_is_one_line(tmp_path, monkeypatch):
