@@ -7,8 +7,10 @@ Out: a table: seconds to fit one repeat to its samples, and to score the test sp
 """
 
 import statistics
+import sys
 import time
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from functools import partial
 
 import stages.shared.blas  # noqa: F401  before numpy
@@ -46,7 +48,8 @@ def main() -> None:
         weights, inputs = artifacts.weights(name, 0), sequences
         if models.kind(weights) == "vectors":
             inputs = of_test_split(own.vectors, len(sequences))
-        fit = partial(read(settings, name).train, 0, lambda _: None)
+        with redirect_stdout(sys.stderr):  # a network says what it is made of
+            fit = partial(read(settings, name).train, 0, lambda _: None)
         score = partial(models.scorer([weights], settings.model.head), inputs)
         rows.append([f"`{name}`", *(f"{seconds(work):.2g}" for work in (fit, score))])
     header = ["variant", f"fit to {settings.train.samples:,} texts (s)"]
