@@ -11,8 +11,8 @@ command again takes from the cache what has finished.
 --strong measures the strongest that is known of each start in place of the plain one: with pairs of
 words, whole texts, and columns fitted to them.
 
---encoder also measures what an encoder makes of whole texts, by its last layer and by one further
-below.
+--encoder also measures what an encoder makes of whole texts, by its last layer and by one two
+thirds up.
 
 Out: a paragraph in the terminal, and in a folder below experiments/ the page behind it (answer.md,
 and answer.html, which needs no other file), its picture and its table.
@@ -139,8 +139,13 @@ def of_encoder(path: Path, settings: Params) -> list[str]:
     found = []
     for layer in dict.fromkeys([n_layers, round(MIDDLE * n_layers)]):
         name = "encoder" if layer == n_layers else f"encoder_{layer}"
-        if name in settings.variants:
-            raise InputError(f"variants has {name} already: leave out --encoder, or rename that")
+        taken = {"variants": [*settings.variants], "embed": [*settings.embed]}
+        taken["download.vectors"] = [*settings.download.vectors]
+        for section, names in taken.items():
+            if name in names:
+                raise InputError(
+                    f"{section} has {name}, as --encoder would call its own: rename it"
+                )
         found += [
             f"++download.vectors.{name}={{source: encoder, path: null, sha256: null, dim: null,"
             f" vocabulary_limit: null, layer: {'null' if layer == n_layers else layer}}}",
@@ -163,8 +168,8 @@ def plan(given: list[str], is_strong: bool = False, encoder: Path | None = None)
     recipe = [f"++{key}={value}" for key, value in RECIPE.items()]
     settings = points.settings_of([*recipe, *own, least])
     recipe += strong(settings) if is_strong else centred(settings)
-    recipe += of_encoder(encoder, settings) if encoder else []
     base = [entry for entry in recipe if not is_given(key_of(entry), keys)] + own
+    base += of_encoder(encoder, settings) if encoder else []
     settings = points.settings_of([*base, least])
     others = [name for name in settings.variants if name != REFERENCE]
     if not others:
@@ -297,7 +302,7 @@ def page(
     """Lay out the page: the answer, its curve, what is behind it, and what is not known.
 
     table as `curve` gives it, evaluations and chosen by size, tried as `chosen_by` gives it,
-    setting as `described` or `about_centred` says it.
+    setting as `described`, `about_centred` and `about_encoders` say it.
     """
     variants = table["variant"].unique().tolist()
     others = [name for name in variants if name != REFERENCE]
@@ -416,8 +421,8 @@ def about_encoders(settings: Params) -> str:
             source = settings.download.vectors[start.vectors]
             layer = "the last layer" if source.layer is None else f"layer {source.layer}"
             file = plain(Path(without_secrets(source.path or "")).name)
-            each.append(f"`{name}` is of {layer} of {file}")
-    return f"An encoder reads a text by its own rule: {listed(each)}." if each else ""
+            each.append(f"`{name}` takes its vectors from {layer} of {file}")
+    return f"An encoder cuts texts into tokens of its own: {listed(each)}." if each else ""
 
 
 def described(settings: Params) -> str:
@@ -439,8 +444,8 @@ def unknown(table: pd.DataFrame) -> str:
     return "\n".join(
         [
             f"- Nothing was measured between {listed(measured)} labels, nor beyond.",
-            "- One head was measured. A model of another kind, such as a language model, may do"
-            " better than all of this.",
+            "- One head was measured. A model of another kind, such as a language model that is"
+            " trained further, may do better than all of this.",
             "- All scores are of one test split. The intervals speak of other texts of the same"
             " kind; texts of another kind or time may differ more.",
             "- What to take is judged at each size on its own, at 5 %: of twenty such judgements"
@@ -468,7 +473,10 @@ def main() -> None:
     )  # fmt: skip
     parser.add_argument("--strong", action="store_true", help="measure the strong setting")
     parser.add_argument(
-        "--encoder", type=Path, metavar="PATH", help="measure this encoder, a folder or a zip, too"
+        "--encoder",
+        type=Path,
+        metavar="PATH",
+        help="measure this encoder too, a folder or zip here",
     )
     parser.add_argument("-j", "--jobs", type=positive, default=2, help="points at a time")
     parser.add_argument("--ray", metavar="ADDRESS", help="run on a Ray cluster; auto: the one here")

@@ -1,6 +1,6 @@
 """Write the trained vectors for TensorBoard's embedding projector: python -m experiments.projector.
 
-In:  the vocabulary and the models of the last `dvc repro`.
+In:  the vocabulary, the matrices, the models and metrics/tuning/ of the last `dvc repro`.
 Out: a folder that `tensorboard --logdir` opens: of each variant the vectors of the most frequent
      words before and after the training of repeat 0, and their words and counts.
 """

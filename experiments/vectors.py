@@ -2,7 +2,7 @@
 
     python -m experiments.vectors --out vectors/
 
-In:  the vocabulary, the matrices and the models of the last `dvc repro`.
+In:  the vocabulary, the matrices, the models and metrics/tuning/ of the last `dvc repro`.
 Out: of each variant with an embedding, as its repeat 0 started and as it ended,
      <variant>_<before or after>.txt (word2vec's text format), .bin (its binary format) and .npy
      (n_words, dim) float32, with the word of each row in .words.txt.

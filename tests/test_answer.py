@@ -138,8 +138,7 @@ def test_an_encoder_is_measured_by_its_last_layer_and_by_one_two_thirds_up(
     n_layers, middle, is_strong, tmp_path, monkeypatch
 ):
     pytest.importorskip("tokenizers")
-    path = tmp_path / 'an "encoder", {own}'
-    path.mkdir()
+    path = tiny_encoder.write(tmp_path / 'an "encoder", {own}')
     config = tiny_encoder.config(num_hidden_layers=n_layers)
     (path / "config.json").write_text(json.dumps(config))
     monkeypatch.chdir(PROJECT)
@@ -153,8 +152,9 @@ def test_an_encoder_is_measured_by_its_last_layer_and_by_one_two_thirds_up(
         source = own.download.vectors[name]
         assert (source.source, source.path, source.layer) == ("encoder", str(path), layer)
     file = 'of an "encoder", {own}'
-    also = f" and `encoder_{middle}` is of layer {middle} {file}" if middle else ""
-    said = f"An encoder reads a text by its own rule: `encoder` is of the last layer {file}{also}."
+    also = f" and `encoder_{middle}` takes its vectors from layer {middle} {file}" if middle else ""
+    said = f"`encoder` takes its vectors from the last layer {file}{also}."
+    said = f"An encoder cuts texts into tokens of its own: {said}"
     assert answer.about_encoders(own) == said
     assert answer.about_encoders(points.settings_of([])) == ""
     assert " All variants but an encoder's read the last " in answer.described(own)
@@ -168,10 +168,27 @@ def test_an_encoder_that_is_none_or_whose_name_is_taken_is_one_line(tmp_path, mo
         answer.plan([], encoder=tmp_path / "missing")
     with pytest.raises(InputError, match=r"holds no config\.json"):
         answer.plan([], encoder=tmp_path)
-    (tmp_path / "config.json").write_text(json.dumps(tiny_encoder.config()))
-    taken = ["++variants.encoder_1={vectors: glove, trainable: true}"]
-    with pytest.raises(InputError, match="variants has encoder_1 already: leave out --encoder"):
-        answer.plan(taken, encoder=tmp_path)
+    path = tiny_encoder.write(tmp_path / "whole")
+    source = "{source: encoder, path: x, sha256: null, dim: null, vocabulary_limit: null}"
+    for section, taken in (
+        ("variants", "variants.encoder_1={vectors: glove, trainable: true}"),
+        ("embed", "embed.encoder={vectors: glove}"),
+        ("download.vectors", f"download.vectors.encoder_1={source}"),
+    ):
+        with pytest.raises(InputError, match=rf"^{section} has encoder(_1)?, as --encoder would"):
+            answer.plan([taken], encoder=path)
+    own = answer.plan(["variants={pretrained: {vectors: glove, trainable: true}}"], encoder=path)
+    assert {"encoder", "encoder_1", "pretrained"} <= {*points.settings_of(own[0]).variants}
+    (path / "model.safetensors").rename(path / "pytorch_model.bin")
+    with pytest.raises(InputError, match=r"pytorch_model\.bin is there, but model\.safetensors is"):
+        answer.plan([], encoder=path)
+    (path / "tokenizer.json").unlink()
+    (path / "pytorch_model.bin").rename(path / "model.safetensors")
+    with pytest.raises(InputError, match=r"tokenizer\.json"):
+        answer.plan([], encoder=path)
+    (path / "config.json").write_text(json.dumps(tiny_encoder.config(model_type="roberta")))
+    with pytest.raises(InputError, match="roberta with absolute positions"):
+        answer.plan([], encoder=path)
 
 
 def test_the_strong_setting_changes_nothing_that_is_given(monkeypatch):
@@ -273,7 +290,7 @@ def test_the_strong_answer_says_what_each_variant_is_and_what_it_chose(asked):
     for text in (said, page.replace("`", "")):
         assert "the last 800 words of a text, and up to 800 pairs of adjacent words" in text
         assert "pretrained (pretrained vectors beside ones fitted to the text, frozen)" in text
-        assert "weighed by naive Bayes, beside 100 columns fitted to the text" in text
+        assert "weighed by naive Bayes, beside up to 100 columns fitted to the text" in text
     head, *rows = tables_of(page)["What each chose"]
     for row in rows:
         assert re.fullmatch(r"C [\d.,]+, plain [01], rare [01]", row[head.index("`tfidf`")])

@@ -836,7 +836,7 @@ def test_the_strong_answer_says_what_its_variants_are(ran):
         "This is the strong setting. All variants read the last 100 words of a text, and up to"
         f" 1,600 pairs of adjacent words: learned (random vectors, trained on), pretrained {made},"
         f" finetuned {made} and tfidf (no embedding: a logistic regression on TF-IDF, weighed by"
-        " naive Bayes, beside 100 columns fitted to the text)."
+        " naive Bayes, beside up to 100 columns fitted to the text)."
     ) in found["said"]
     assert found["What it cost"][0].startswith("2 sizes, 3 draws and 4 variants: this run took ")
     assert "1 size at a time" in found["What it cost"][0]

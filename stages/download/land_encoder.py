@@ -46,11 +46,8 @@ def land_encoder(name: str, source: VectorSource) -> None:
     target = artifacts.vectors(name)
     with opened(path) as root, whole(target) as folder:
         folder.mkdir()
-        modules = read_modules(root)
-        model = root / modules.get("Transformer", "")
-        config = read_config(model / CONFIG)
+        model, config, settings = read_model(root, source.layer)
         with reading_part(model / CONFIG):
-            settings = settings_of(root, model, modules, config, source.layer)
             shapes = shapes_of(config, settings.layers)
         dim = config["hidden_size"]
         if source.dim not in (None, dim):
@@ -62,10 +59,24 @@ def land_encoder(name: str, source: VectorSource) -> None:
 
 
 def n_layers_of(path: Path) -> int:
-    """Say how many layers an encoder has, above its embeddings."""
+    """Say how many layers an encoder has above its embeddings.
+
+    Raises InputError if it can't be landed, as far as that is seen without reading its weights.
+    """
     with opened(path) as root:
-        config = read_config(root / read_modules(root).get("Transformer", "") / CONFIG)
-        return config["num_hidden_layers"]
+        model, config, settings = read_model(root)
+        weights_of(model)
+        read_tokenizer(model, config["vocab_size"])
+        return settings.layers
+
+
+def read_model(root: Folder, layer: int | None = None) -> tuple[Folder, Config, encoder.Settings]:
+    """Find the model in an encoder's folder, and read all that is told of it but weights."""
+    modules = read_modules(root)
+    model = root / modules.get("Transformer", "")
+    config = read_config(model / CONFIG)
+    with reading_part(model / CONFIG):
+        return model, config, settings_of(root, model, modules, config, layer)
 
 
 @contextmanager
@@ -223,11 +234,7 @@ def read_weights(model: Folder, shapes: Shapes) -> dict[str, np.ndarray]:
     """
     from safetensors import deserialize
 
-    file = model / encoder.WEIGHTS
-    if not file.exists():
-        other = next((name for name in OTHERS if (model / name).exists()), None)
-        beside = f"{other} is there, but " if other else ""
-        raise InputError(f"{model}: {beside}{encoder.WEIGHTS} is needed: {HOLDS}")
+    file = weights_of(model)
     with reading_part(file):
         stored = encoder.parsed(deserialize, file.read_bytes())
     by_name = {
@@ -250,6 +257,16 @@ def read_weights(model: Folder, shapes: Shapes) -> dict[str, np.ndarray]:
         if not np.isfinite(weights[name]).all():
             raise InputError(f"{file}: {name} holds a number that is not finite")
     return weights
+
+
+def weights_of(model: Folder) -> Folder:
+    """Find the file of weights; raises InputError if there is none."""
+    file = model / encoder.WEIGHTS
+    if not file.exists():
+        other = next((name for name in OTHERS if (model / name).exists()), None)
+        beside = f"{other} is there, but " if other else ""
+        raise InputError(f"{model}: {beside}{encoder.WEIGHTS} is needed: {HOLDS}")
+    return file
 
 
 def read_tokenizer(model: Folder, vocab_size: int) -> bytes:

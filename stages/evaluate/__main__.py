@@ -1,14 +1,14 @@
 """Score the predictions for the test split, and compare every variant with the reference.
 
 In:  data/predictions/test.parquet; for the tables behind the report also the texts, their lengths
-     and words, the matrices before and after training, and metrics/training/.
+     and words, the matrices before and after training, metrics/training/ and metrics/tuning/.
 Out: metrics/evaluation.json, and for plots history.csv, roc.csv and confusion.csv.
      metrics/scores.csv: the metrics of each repeat.
      metrics/planning.json: what further draws and test texts are worth.
      metrics/data.json: what was compared on, the texts of each label in each split, and words.
      data/report/: what the report shows, a table each.
-     Histories in metrics/training/ of variants that params.yaml no longer names are removed.
-Parameters: download.texts (its name), tokenize.num_words, train.samples, variants.
+     Of variants that params.yaml no longer names, the files in these two are removed.
+Parameters: download.texts (its name), embed, tokenize.num_words, train.samples, variants.
 """
 
 import json

@@ -139,8 +139,10 @@ def start(settings: Params, name: str) -> str:
         return f"a vector a text (`{of.vectors}`), frozen: a logistic regression"
     if of.texts:
         weighed = ", weighed by naive Bayes" if of.texts == "naive-bayes" else ""
-        n_columns = (of.fitted or 0) * (2 if of.weighting == "both" else 1)
-        beside = f", beside {n_columns} columns fitted to the text" if n_columns else ""
+        is_both = of.weighting == "both"
+        most = "up to " if is_both and settings.train.tune else ""
+        n_columns = (of.fitted or 0) * (2 if is_both else 1)
+        beside = f", beside {most}{n_columns} columns fitted to the text" if n_columns else ""
         return f"no embedding: a logistic regression on TF-IDF{weighed}{beside}"
     which = f" (`{of.vectors}`)" if len(settings.download.vectors) > 1 else ""
     shuffled = " of other words" if of.shuffled else ""

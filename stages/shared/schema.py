@@ -221,8 +221,9 @@ class Start(Section):
     weighting: Literal["plain", "rare", "both"] = Field(
         "plain",
         description="with `fitted`: what a token of a text counts. `plain`: TF-IDF; `rare`: once,"
-        " by the square of its inverse document frequency; `both`: so many columns of each, and"
-        " `train.tune` lets each repeat leave out one kind",
+        " by the square of its inverse document frequency; `both`: so many columns of each;"
+        " with `train.tune` each repeat may let one kind start at zero, which leaves it out where"
+        " the vectors are frozen",
     )
     match: Literal["exact", "folded"] = Field(
         "exact",
@@ -314,7 +315,8 @@ class Train(Section):
     )
     tune: Tune | None = Field(
         description="null: every variant is trained at `learning_rate`, for all `epochs`; else each"
-        " repeat chooses both, within its own samples"
+        " repeat chooses these two, or its penalty, within its own samples; of fitted columns with"
+        " `weighting: both` the kinds too"
     )
 
 

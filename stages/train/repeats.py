@@ -137,7 +137,7 @@ class Network:
         def held_out(values: tuple[float, ...], fold: int, part: Part) -> Iterator[Measures]:
             (rate, *shares), (fitted, scored) = values, part
             for row, _ in self.loop.epochs(
-                self.starting_from(initial, shares), x[fitted], y[fitted], x[scored], y[scored],
+                starts[tuple(shares)], x[fitted], y[fitted], x[scored], y[scored],
                 draw_orders(len(fitted), train.epochs, draws("orders", 1 + fold)),
                 partial(drop_words, train.word_dropout, draws("dropout", 1 + fold)),
                 learning_rates(rate, train.schedule, train.epochs),
@@ -145,6 +145,7 @@ class Network:
                 on_epoch(row)
                 yield row["val_loss"], row["val_accuracy"]
 
+        starts = {of: self.starting_from(initial, of) for of in self.shares}
         parts = tuning.parts_of(y, train.tune, draws("folds"))
         candidates = [(rate, *of) for of in self.shares for rate in train.tune.learning_rates]
         yield from tuning.try_out(candidates, parts, held_out)
