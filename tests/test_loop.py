@@ -175,6 +175,7 @@ def test_shorter_texts_to_validate_on_are_not_compiled_anew(traced):
 
 def test_a_width_leaves_room_for_the_next_epoch():
     first = stacked([np.arange(200), np.arange(10)], WIDTH_STEP, filler=-1)
+    assert first.shape[1] == 2 * WIDTH_STEP  # a quarter more than 200, and no step further
     assert first[1].tolist() == [*range(10)] + [-1] * (first.shape[1] - 10)
     assert stacked([np.arange(220)], first.shape[1]).shape[1] == first.shape[1]
 
