@@ -218,6 +218,18 @@ def test_over_texts_a_share_has_wilsons_interval(n_right):
     assert interval_over_texts(right.astype(float)) == pytest.approx((*expected,))
 
 
+def test_over_texts_few_groups_have_the_interval_of_the_formula():
+    """Ten texts, of which six are right, in five pairs that are alike: worked out by hand."""
+    right, groups = np.repeat([1.0, 1, 0, 1, 0], 2), np.repeat(np.arange(5), 2)
+    squares = 3 * 0.8**2 + 2 * 1.2**2  # of how far the sum of a pair is from twice the mean
+    effective = 0.6 * 0.4 / (squares / 10**2 * 9 / 10 * 5 / 4)
+    z = stats.t.ppf(0.975, 4)
+    middle = (0.6 + z**2 / effective / 2) / (1 + z**2 / effective)
+    half = z / (1 + z**2 / effective) * (0.24 / effective + z**2 / (2 * effective) ** 2) ** 0.5
+    expected = middle - half, min(middle + half, 1)
+    assert interval_over_texts(right, groups) == pytest.approx(expected)
+
+
 def test_over_texts_one_group_says_nothing_and_a_class_of_few_texts_little():
     right, groups = (np.arange(40) < 33).astype(float), np.zeros(40, int)
     low, high = interval_over_texts(right, groups)
