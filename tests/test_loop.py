@@ -180,6 +180,14 @@ def test_a_width_leaves_room_for_the_next_epoch():
     assert stacked([np.arange(220)], first.shape[1]).shape[1] == first.shape[1]
 
 
+@pytest.mark.parametrize(("head", "name"), [("mean", "rows"), ("conv", "words")])
+def test_the_widths_of_an_epoch_are_those_that_the_next_begins_with(head, name):
+    loop = Loop(a_model(head, trainable=name == "rows"), "sgd", LEARNING_RATE, BATCH_SIZE)
+    batches = loop.cut(prepare(DISTINCT, NUM_WORDS, head == "mean"), np.float32(LABELS))
+    assert loop.widths["ids"] == batches["ids"].shape[1]
+    assert loop.widths["words"] == batches[name].shape[1] > WIDTH_STEP
+
+
 def test_each_epoch_is_reported_as_it_ends():
     model, reported = a_model(trainable=False), []
     fit = Loop(model, "sgd", LEARNING_RATE, BATCH_SIZE).fit

@@ -242,6 +242,12 @@ def test_a_baseline_and_a_control_are_compared_but_do_not_answer(settings, cover
     assert "| pretrained vectors of other words, looked up folded, centred, frozen |" in page
 
 
+def test_the_words_without_a_vector_are_listed_under_the_file_that_lacks_them(settings, coverage):
+    coverage["glove"]["most_frequent_without_vector"] = ["colour", "a|b"]
+    page = markdown(settings(), RESULT, coverage, DATA, {})
+    assert "The most frequent words without a vector in `glove`: colour, a\\|b." in page
+
+
 def test_a_baseline_with_a_doubt_about_it_gets_no_verdict(settings, coverage):
     own = settings(variants={"tfidf": {"vectors": "tfidf", "trainable": False}})
     result = evaluation(pretrained=LOST, finetuned=LOST, tfidf=WON)
