@@ -80,3 +80,9 @@ def test_vectors_beside_each_other_keep_their_columns():
     joined = lsa.beside(left, right)
     assert joined.dtype == np.float32
     assert joined[0].tolist() == pytest.approx([lsa.PRETRAINED_SHARE] * 2 + [1] * 4)
+
+
+def test_of_a_single_token_nothing_is_left_between_the_tokens():
+    vectors = np.array([[0, 0], [3, 4], [1, 0]], np.float32)
+    one = count_tokens(np.array([[0, 1]], np.int32), 3)
+    assert lsa.centred(vectors, one)[1].tolist() == [0, 0]
