@@ -135,20 +135,22 @@ def centred(settings: Params) -> list[str]:
 def of_encoder(path: Path, settings: Params) -> list[str]:
     """Add what an encoder makes of texts, by two of its layers, as `--set-param` takes it."""
     check_packages()
-    n_layers = n_layers_of(path)
-    found = []
-    for layer in dict.fromkeys([n_layers, round(MIDDLE * n_layers)]):
-        name = "encoder" if layer == n_layers else f"encoder_{layer}"
-        taken = {"variants": [*settings.variants], "embed": [*settings.embed]}
-        taken["download.vectors"] = [*settings.download.vectors]
-        for section, names in taken.items():
+    n_layers, found = n_layers_of(path), []
+    middle = round(MIDDLE * n_layers)
+    layers = {"encoder": "null"} | ({f"encoder_{middle}": middle} if middle < n_layers else {})
+    for name, layer in layers.items():
+        for section, names in (
+            ("variants", [*settings.variants]),
+            ("embed", [*settings.embed]),
+            ("download.vectors", [*settings.download.vectors]),
+        ):
             if name in names:
                 raise InputError(
                     f"{section} has {name}, as --encoder would call its own: rename it"
                 )
         found += [
             f"++download.vectors.{name}={{source: encoder, path: null, sha256: null, dim: null,"
-            f" vocabulary_limit: null, layer: {'null' if layer == n_layers else layer}}}",
+            f" vocabulary_limit: null, layer: {layer}}}",
             f"++download.vectors.{name}.path={points.quoted(str(path))}",
             f"++embed.{name}={{texts: encoder, vectors: {name}}}",
             f"++variants.{name}={{vectors: {name}, trainable: false}}",
@@ -472,12 +474,7 @@ def main() -> None:
         help="value of a parameter",
     )  # fmt: skip
     parser.add_argument("--strong", action="store_true", help="measure the strong setting")
-    parser.add_argument(
-        "--encoder",
-        type=Path,
-        metavar="PATH",
-        help="measure this encoder too, a folder or zip here",
-    )
+    parser.add_argument("--encoder", type=Path, help="measure this encoder too, a folder or a zip")
     parser.add_argument("-j", "--jobs", type=positive, default=2, help="points at a time")
     parser.add_argument("--ray", metavar="ADDRESS", help="run on a Ray cluster; auto: the one here")
     parser.add_argument("--out", type=Path, help="folder; else one of its own below experiments/")
