@@ -154,18 +154,19 @@ def revive(jobs: int) -> None:
     from dvc.repo.experiments.queue.tasks import collect_exp, run_exp  # Celery: a fifth of a second
 
     with opened() as waiting:
-        taken, begun = {entry.stash_rev: entry for entry in waiting.iter_active()}, []
-        for entry in taken.values():
-            with suppress(FileNotFoundError):  # nothing of it had been set up
-                collect_exp({}, entry.asdict())
-                begun.append(entry)
-        waiting.kill([entry.name for entry in begun], force=True)
+        taken = {entry.stash_rev: entry for entry in waiting.iter_active()}
         for message in [*waiting.celery.iter_processed()]:
             (content, *_), *_ = message.decode()
             entry = taken.get(content["stash_rev"])
-            if entry and entry not in begun:
+            if not entry:
+                continue
+            try:
+                collect_exp({}, entry.asdict())
+            except FileNotFoundError:  # nothing of it had been set up
                 waiting.celery.purge(message.delivery_tag)
                 waiting.celery.signature(run_exp.s(content)).delay()
+            else:  # DVC's `kill` does so only once the system has forgotten the process
+                waiting.celery.backend.mark_as_failure(message.headers["id"], None)
     dvc("queue", "start", "--jobs", str(jobs))
 
 
