@@ -24,7 +24,7 @@ repro: $(VENV)/requirements.txt
 	@cat metrics/answer.txt
 
 test: $(VENV)/requirements-dev.txt
-	$(BIN)/python -m pytest -n 3 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-slow: $(VENV)/requirements-dev.txt
 	$(BIN)/python -m pytest -m slow -n 3 --dist loadfile

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 from stages.train.backend import keras
 
@@ -45,6 +46,7 @@ def a_model(head="flatten", trainable=True, num_words=NUM_WORDS, n_labels=2):
     return build_model(head, num_words, DIM, MAXLEN, HIDDEN_UNITS, trainable, n_labels)
 
 
+@cache
 def weights_for(model, seed=1):
     embedding = model.get_layer("embedding")
     shape = embedding.input_dim, embedding.output_dim
@@ -84,16 +86,15 @@ def assert_same(ours, keras_fit):
 def test_losses_and_weights_are_those_of_model_fit(head, trainable):
     model = a_model(head, trainable)
     fit = Loop(model, "rmsprop", LEARNING_RATE, BATCH_SIZE).fit
-    ours = run(fit, model, DISTINCT)
-    assert_same(ours, run_keras(model, "rmsprop", DISTINCT))
+    if trainable:
+        assert_same(run(fit, model, DISTINCT), run_keras(model, "rmsprop", DISTINCT))
+        model.get_layer("embedding").__class__ = DenseGradientEmbedding
+    ours = run(fit, model, REPEATED)
+    assert_same(ours, run_keras(model, "rmsprop", REPEATED))
     assert np.array_equal(ours[0][0], weights_for(model)[0]) is not trainable
 
-    ours = run(fit, model, REPEATED)
-    model.get_layer("embedding").__class__ = DenseGradientEmbedding
-    assert_same(ours, run_keras(model, "rmsprop", REPEATED))
 
-
-@pytest.mark.parametrize("n_labels", [3, 40, 256])
+@pytest.mark.parametrize("n_labels", [3, pytest.param(40, marks=slow), 256])
 def test_many_labels_are_trained_and_scored_as_keras_does(n_labels):
     """Forty are more than the rows of a product, and no multiple of them."""
     model = a_model("mean", n_labels=n_labels)

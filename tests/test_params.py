@@ -108,7 +108,7 @@ def test_a_key_that_is_missing_misspelt_or_too_much_is_named(tmp_path, key):
 
 @given(st.sampled_from(KEYS), ANYTHING)
 @settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_anything_is_a_parameter_or_an_input_error(edited, key, value):
     try:

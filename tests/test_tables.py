@@ -167,7 +167,7 @@ def test_a_wrong_split_or_positive_label_is_refused(tmp_path):
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_bytes_are_a_table_or_an_input_error(tmp_path_factory, content):
     root = tmp_path_factory.mktemp("any")
     for name in ("a.csv", "a.jsonl", "a.parquet", "a.csv.gz"):

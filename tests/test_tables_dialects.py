@@ -60,7 +60,7 @@ def told(dialect: dict) -> dict:
     st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
     st.booleans(),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_what_python_writes_in_any_dialect_is_read_as_written_or_refused(
     tmp_path_factory, texts, dialect, order, encoding, is_told
 ):

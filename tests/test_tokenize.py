@@ -69,7 +69,7 @@ def test_real_reviews_become_what_keras_makes_of_them(reviews, num_words, maxlen
     assert_same(ours([fitted], [reviews], num_words, maxlen), expected)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(texts, texts, st.integers(1, 40), st.integers(1, 12), st.integers(1, 200))
 @example([], ["unknown"], 10, 3, 1)
 @example(["known"], [], 10, 3, 1)

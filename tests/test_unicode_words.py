@@ -103,7 +103,7 @@ def test_keras_rule_has_the_same_cases(lowercase):
     assert found == expected.split(" ")
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(ascii_texts, min_size=1, max_size=4), st.sampled_from([True, False]))
 @example(["_", "a", "_a_", "__ _", "a._", "'", "a'", "'a"], True)
 def test_ascii_is_cut_as_icu_cuts_it(texts, lowercase):
@@ -117,7 +117,7 @@ def test_every_pair_of_ascii_characters_is_cut_as_icu_cuts_it():
     assert tidied(segment(pa.array(texts))) == tidied(pa.array(by_icu(texts, True)))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(any_texts, min_size=1, max_size=6), lowercases)
 @example(["a\r", "b", "\u0301c", "\u200d😀"], True)
 def test_a_text_has_the_same_words_alone_and_among_others(texts, lowercase):
@@ -129,7 +129,7 @@ def test_more_words_than_are_held_at_a_time_are_as_many():
     assert [len(found) for found in words("é b " * 50_000, "é", "")] == [100_000, 1, 0]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(any_texts, ascii_texts, lowercases)
 def test_what_stands_behind_a_blank_changes_no_word(one, other, lowercase):
     # An ASCII text is read by bytes; behind a text in any other script it is read by ICU.
@@ -139,13 +139,13 @@ def test_what_stands_behind_a_blank_changes_no_word(one, other, lowercase):
     assert both == first + second
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(any_texts)
 def test_how_accents_are_encoded_changes_no_word(text):
     assert words(unicodedata.normalize("NFD", text)) == words(unicodedata.normalize("NFC", text))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(any_texts)
 def test_words_hold_no_white_space_and_are_composed(text):
     for word in words(text)[0]:
