@@ -8,7 +8,7 @@ standard streams, and only packages imported, nothing of this project. It ends w
 
 import atexit
 import gc
-import json
+import marshal
 import os
 import runpy
 import select
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -30,10 +31,10 @@ PACKAGES = (
     "celery.bin.worker", "celery.concurrency.solo",
 )  # fmt: skip
 CLIENT = """#!{python} -IS
-import json, os, socket, sys
+import marshal, os, socket, sys
 with socket.socket(socket.AF_UNIX) as server:
     server.connect({address!r})
-    request = json.dumps([sys.argv, os.getcwd(), dict(os.environ)]).encode()
+    request = marshal.dumps([sys.argv, os.getcwd(), dict(os.environ)])
     socket.send_fds(server, [len(request).to_bytes(4, "big")], [0, 1, 2])
     server.sendall(request)
     status = int(server.recv(8))
@@ -59,7 +60,7 @@ def start(folder: Path, until: int) -> None:
 
 
 def serve(address: str, until: int) -> None:
-    """Fork for each request, until a process ends."""
+    """Fork for each request, and tell its client how the fork ended, until a process ends."""
     for package in PACKAGES:
         import_module(package)
     gc.freeze()
@@ -68,18 +69,31 @@ def serve(address: str, until: int) -> None:
         listener.bind(address)
         listener.listen(100)
         print("ready", flush=True)
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        waited: dict[int, tuple[int, int, socket.socket]] = {}  # by either number of a file
         while True:
-            ready, _, _ = select.select([listener, ended], [], [])
+            ready, _, _ = select.select([listener, ended, *waited], [], [])
             if ended in ready:
                 return
-            connection, _ = listener.accept()
-            if not os.fork():
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                break
-            connection.close()
-    asked = watch(connection)
-    connection.close()
+            for number in waited.keys() & ready:
+                if number in waited:  # not if what has just been answered
+                    answer(waited, number)
+            if listener in ready:
+                connection, _ = listener.accept()
+                try:
+                    asked = receive(connection)
+                except (EOFError, OSError):  # it was killed before it had asked
+                    connection.close()
+                    continue
+                fork = os.fork()
+                if not fork:
+                    break
+                for stream in asked[0]:
+                    os.close(stream)
+                process = os.pidfd_open(fork)
+                of = fork, process, connection
+                waited |= {process: of, connection.fileno(): of}
+    for number in {*waited, connection.fileno(), ended}:
+        os.close(number)
     status: object = 0
     try:
         become(*asked)
@@ -91,20 +105,25 @@ def serve(address: str, until: int) -> None:
     leave(status)
 
 
-def watch(connection: socket.socket) -> tuple[list[int], list[str], str, dict[str, str]]:
-    """Wait for a fork and tell its client how it ended; return in the fork what it is to become."""
+def receive(connection: socket.socket) -> tuple[list[int], list[str], str, dict[str, str]]:
+    """Read what a client asks for: streams, command line, working directory, environment."""
     size, streams, _, _ = socket.recv_fds(connection, 4, 3)
     with connection.makefile("rb") as file:
-        request = json.loads(file.read(int.from_bytes(size, "big")))
-    fork = os.fork()
-    if not fork:
-        return streams, *request
-    ended = os.pidfd_open(fork)
-    if ended not in select.select([ended, connection], [], [])[0]:
-        os.kill(fork, signal.SIGKILL)  # the client is gone
+        request = marshal.loads(file.read(int.from_bytes(size, "big")))
+    return streams, *request
+
+
+def answer(waited: dict[int, tuple[int, int, socket.socket]], number: int) -> None:
+    """Tell a client how its fork has ended, or end the fork of a client that is gone."""
+    fork, process, connection = waited[number]
+    if number != process:
+        os.kill(fork, signal.SIGKILL)
     _, status = os.waitpid(fork, 0)
-    connection.sendall(b"%d" % os.waitstatus_to_exitcode(status))
-    os._exit(0)
+    with suppress(BrokenPipeError):
+        connection.sendall(b"%d" % os.waitstatus_to_exitcode(status))
+    del waited[process], waited[connection.fileno()]
+    os.close(process)
+    connection.close()
 
 
 def become(
