@@ -25,9 +25,12 @@ from types import ModuleType
 from typing import NoReturn
 
 PACKAGES = (
-    "numpy", "pandas", "pyarrow.csv", "pyarrow.parquet", "yaml", "tqdm", "h5py", "scipy.sparse",
-    "sklearn.linear_model", "matplotlib.pyplot", "textalloc", "tensorflow", "keras", "polars",
-    "pydantic", "requests", "dvc.cli.parser", "dvc.repo.experiments", "dvc_task.app", "celery",
+    "numpy", "pandas", "pyarrow.csv", "pyarrow.dataset", "pyarrow.parquet", "yaml", "tqdm", "h5py",
+    "scipy.sparse", "sklearn.linear_model", "matplotlib.backends.backend_agg", "matplotlib.pyplot",
+    "textalloc", "tensorflow", "keras", "polars", "pydantic.main", "pydantic.functional_validators",
+    "requests", "markdown_it", "ruamel.yaml", "configobj", "networkx", "pygit2",
+    "dulwich.porcelain", "dvc.cli.parser", "dvc.repo.open_repo", "dvc.repo.index",
+    "dvc.repo.experiments", "dvc.repo.plots", "dvc_task.app", "celery", "celery.bin.celery",
     "celery.bin.worker", "celery.concurrency.solo",
 )  # fmt: skip
 CLIENT = """#!{python} -IS
