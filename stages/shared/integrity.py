@@ -41,7 +41,8 @@ def damage(path: Path) -> str | None:
 @cache
 def recorded() -> dict[Path, set[str]]:
     """Read each output's MD5s from dvc.lock, which also keeps those of stages renamed since."""
-    stages = yaml.safe_load(LOCK.read_text("utf-8"))["stages"] if LOCK.exists() else {}
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C eight times as fast
+    stages = yaml.load(LOCK.read_text("utf-8"), loader)["stages"] if LOCK.exists() else {}
     known = defaultdict(set)
     for out in chain.from_iterable(stage.get("outs", []) for stage in stages.values()):
         known[Path(out["path"])].add(out["md5"])
