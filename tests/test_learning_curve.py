@@ -175,7 +175,8 @@ def test_the_band_of_another_metric_is_that_of_its_draws():
 
 
 def test_a_metric_without_intervals_has_a_gap_and_no_verdict():
-    rows = [run(n, k, **{"learned.log_loss": 0.7, "pretrained.log_loss": 0.6}) for n, k in PAIR]
+    told = {"learned.log_loss": 0.7, "pretrained.log_loss": 0.6, "train.repeats": 2}
+    rows = [run(n, k, **told) for n, k in PAIR]
     table = lc.curve(pd.DataFrame(rows), SWEPT, PANELS, DATA, "log_loss")
     text = lc.report(table, SWEPT, PANELS, "title", "log_loss", "")
     assert "`pretrained` has no verdict against `learned` at every measured size." in text
@@ -336,6 +337,15 @@ def test_the_figure_has_a_line_a_band_and_a_dot_for_each_draw():
     assert [line.get_ydata()[0] for line in dotted] == [0.55]
     assert [line.get_xdata()[0] for line in dashed] == [pytest.approx(200)]
     assert min(line.get_linewidth() for line in axis.lines) > 0.8
+    plt.close()
+
+
+@pytest.mark.parametrize(("samples", "scale"), [((100, 400), "log"), ((0, 400), "linear")])
+def test_numbers_are_on_a_logarithmic_scale_unless_one_is_zero(samples, scale):
+    table = lc.curve(pd.DataFrame([run(f"{n}", n) for n in samples]), SWEPT, PANELS, DATA)
+    _, axis = plt.subplots()
+    curve_figure.draw_panel(axis, table, scored(), SWEPT, "accuracy", curve_figure.styles(table))
+    assert axis.get_xscale() == scale
     plt.close()
 
 

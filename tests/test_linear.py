@@ -151,6 +151,11 @@ def test_penalty_and_shares_are_chosen_by_held_out_loss_on_its_own_samples(
         np.testing.assert_allclose(found, expected, atol=2e-3)
 
 
+def test_the_penalties_that_are_tried_are_the_nine_that_the_docs_name():
+    expected = [0.1, 0.3162, 1, 3.1623, 10, 31.6228, 100, 316.2278, 1000]
+    assert expected == linear.CANDIDATES
+
+
 def test_a_draw_of_one_label_gives_its_smoothed_share(trained):
     words, labels = trained(train__samples=1, train__validation_samples=0)
     rows, _ = draw_rows(labels, 1, 0, generator_for(SEED, 0, "texts"))

@@ -41,6 +41,14 @@ def test_a_second_repro_runs_nothing(copy, run):
     assert "Data and pipelines are up to date" in run(copy, "dvc", "repro").stdout
 
 
+def test_no_table_has_more_than_six_decimals(reproduced):
+    tables = [*(reproduced / "metrics").rglob("*.csv"), *(reproduced / "data/report").glob("*.csv")]
+    decimals = {path: map(len, re.findall(r"\.(\d+)", path.read_text())) for path in tables}
+    longest = {path: max(of, default=0) for path, of in decimals.items()}
+    trained, scores = reproduced / "metrics/training/learned.csv", reproduced / "metrics/scores.csv"
+    assert longest[trained] == longest[scores] == max(longest.values()) == 6
+
+
 def test_the_metrics_have_the_agreed_keys(reproduced):
     evaluation = json.loads((reproduced / "metrics/evaluation.json").read_text())
     variants = ["learned", "pretrained", "finetuned", "tfidf"]

@@ -237,6 +237,9 @@ def test_a_baseline_and_a_control_are_compared_but_do_not_answer(settings, cover
     assert "TF-IDF, weighed by naive Bayes, beside 9 columns fitted to the text |" in page
     assert answer(own, result, coverage, DATA).startswith("**No:** ")
     assert "| `control` | pretrained vectors of other words, frozen |" in page
+    own.embed["shuffled"] = Start(fitted=9)
+    page = markdown(own, result, coverage, DATA, {})
+    assert "| `control` | vectors fitted to the text, frozen |" in page
     own.embed["shuffled"] = Start(vectors="glove", shuffled=True, match="folded", centred=True)
     page = markdown(own, result, coverage, DATA, {})
     assert "| pretrained vectors of other words, looked up folded, centred, frozen |" in page

@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from stages.evaluate import scores
-from stages.evaluate.uncertainty import interval_over_texts, paired_interval
+from stages.evaluate.uncertainty import Spread, interval_over_texts, paired_interval
 from stages.shared.predictions import judge
 
 STUDIES, SCORED = 2000, 600
@@ -216,6 +216,19 @@ def test_over_texts_a_share_has_wilsons_interval(n_right):
     expected = stats.binomtest(n_right, 40).proportion_ci(0.95, "wilson")
     right = np.arange(40) < n_right
     assert interval_over_texts(right.astype(float)) == pytest.approx((*expected,))
+
+
+@pytest.mark.parametrize(
+    ("of_texts", "by_group"), [(0.03, 0.03 + 0.02 / 4), (-0.1, 0)], ids=["some", "below zero"]
+)
+def test_the_least_width_is_that_of_agresti_and_min_over_groups(of_texts, by_group):
+    """Forty texts in five groups; two groups of eight texts are added. Worked out by hand."""
+    spread = Spread(
+        ms_repeat=0, of_texts=of_texts, ms_residual=0.02, n_texts=40, n_groups=5, z=2.5, overlap=0,
+        added=1,
+    )  # fmt: skip
+    expected = 2.5 * (by_group * 40 * 4 / 5 + 8**2) ** 0.5 / (40 + 2 * 8)
+    assert spread.half_width(4) == pytest.approx(expected)
 
 
 def test_over_texts_few_groups_have_the_interval_of_the_formula():
