@@ -340,6 +340,22 @@ def test_the_figure_has_a_line_a_band_and_a_dot_for_each_draw():
     plt.close()
 
 
+@pytest.mark.parametrize(
+    ("metric", "title"),
+    [
+        ("balanced_accuracy", "balanced accuracy"), ("macro_f1", "macro F1"),
+        ("roc_auc", "area under the ROC curve"), ("log_loss", "log loss (lower is better)"),
+    ],
+)  # fmt: skip
+def test_the_axis_names_the_metric(metric, title, tmp_path, monkeypatch):
+    of = {f"{variant}.{metric}": 0.5 for variant in ("learned", "pretrained")}
+    table, drawn = lc.curve(pd.DataFrame([run("a", 100, **of)]), SWEPT, PANELS, DATA, metric), []
+    monkeypatch.setattr(figures, "save", lambda figure, path: drawn.append(figure))
+    curve_figure.draw(table, scored(), SWEPT, PANELS, metric, "title", tmp_path / "curve.png")
+    assert drawn[0].axes[0].get_ylabel() == f"{title} on the test split"
+    plt.close(drawn[0])
+
+
 @pytest.mark.parametrize(("samples", "scale"), [((100, 400), "log"), ((0, 400), "linear")])
 def test_numbers_are_on_a_logarithmic_scale_unless_one_is_zero(samples, scale):
     table = lc.curve(pd.DataFrame([run(f"{n}", n) for n in samples]), SWEPT, PANELS, DATA)

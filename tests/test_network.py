@@ -34,6 +34,7 @@ def test_files_of_weights_have_kernel_and_bias_of_the_convolution_where_they_alw
     with h5py.File(tmp_path / "a.weights.h5") as file:
         kernel, bias = (file[f"layers/conv_by_product/vars/{i}"] for i in (0, 1))
         assert (kernel.shape, bias.shape) == ((CONV_WIDTH, 3, CONV_FILTERS), (CONV_FILTERS,))
+    assert (CONV_FILTERS, CONV_WIDTH) == (64, 5)
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,17 @@
 """train: draws are paired, disjoint, stratified, and share nothing with those of another seed."""
 
 import platform
+import shutil
 
 import numpy as np
 import pytest
 
+from stages.shared import params
 from stages.shared.draws import DRAWN, draw_folds, draw_orders, draw_rows, generator_for
 from stages.shared.errors import InputError
-from stages.train.__main__ import validation_samples
+from stages.train.__main__ import most_epochs, validation_samples
 from stages.train.repeats import learning_rates
+from tests.conftest import PROJECT, edit_params
 
 LABELS = np.repeat([0, 1, 2], [700, 290, 10]).astype(np.int8)  # in 1,000 texts
 
@@ -122,3 +125,16 @@ def test_products_of_matrices_are_computed_by_code_that_any_such_processor_has(p
 def test_a_linear_variant_starts_without_tensorflow(project, run_alone):
     command = "import sys, stages.train.__main__, stages.train.linear; print(*sys.modules)"
     assert "tensorflow" not in run_alone(project, "python", "-c", command).stdout.split()
+
+
+def test_progress_counts_the_epochs_of_every_candidate_and_of_the_training_after_them(tmp_path):
+    shutil.copy(PROJECT / "params.yaml", tmp_path)
+
+    def most(**changes) -> int:
+        edit_params(tmp_path, **changes)
+        return most_epochs(params.load(tmp_path / "params.yaml"), "learned")
+
+    assert most(train__epochs=7, train__samples=1999) == 7
+    assert most(train__tune={"learning_rates": [0.1, 0.01], "folds": 5}) == 7 + 5 * 2 * 7
+    assert most(embed__random={"fitted": 3, "weighting": "both"}) == 7 + 5 * 2 * 7 * 3
+    assert most(train__samples=2000) == 7 + 2 * 7 * 3
