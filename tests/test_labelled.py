@@ -97,7 +97,7 @@ def test_many_labels_are_numbered_by_name_or_by_size_and_have_no_positive_one():
     assert names(found) == ["Eggs", "ham", "spam"]
     assert by_text(found)["text 0"] == 1
     assert found.schema.field("label").type == pa.int8()
-    assert names(table(["10", "9", "2.5", "-1"] * 4)) == ["-1", "2.5", "9", "10"]
+    assert names(table(["10", "9", "0", "2.5", "-.5"] * 4)) == ["-.5", "0", "2.5", "9", "10"]
     with pytest.raises(InputError, match=r"positive is for two labels, but .* has 3"):
         table(["ham", "spam", "Eggs"] * 4, positive="ham")
 

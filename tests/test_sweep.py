@@ -68,6 +68,13 @@ def values_of(grid: list[list[str]], key: str) -> list[str]:
     return [{points.key_of(e): e.partition("=")[2] for e in point}.get(key) for point in grid]
 
 
+def test_without_options_it_does_what_the_docs_say(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["sweep"])
+    found = sweep.parse()
+    assert (found.jobs, found.max_draws, found.metric) == (2, 40, "accuracy")
+    assert (found.cpus, found.memory, found.gpus, found.ray, found.until) == (1, 2, 0, None, None)
+
+
 def test_the_standard_grid_fits_the_data(here, capsys):
     grid, n_refused = points.plan([], [])
     assert values_of(grid, "train.samples") == [str(size) for size in SIZES for _ in range(3)]

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.download import land_vectors, vectors
+from stages.download import land_vectors, vectors, word2vec
 from stages.download.layouts import are_numbers, is_number
 from stages.shared.errors import InputError
 from stages.shared.params import PACKAGED_DIM
@@ -180,6 +180,21 @@ def test_any_rows_come_back_from_text_or_are_refused(
             return
     assert words == [SEPARATOR.sub(" ", word.strip(" \t")) for word, _ in table]
     np.testing.assert_array_equal(matrix, [row for _, row in table])
+
+
+def test_numbers_of_vectors_are_zero_or_of_a_size_that_vectors_have():
+    numbers = np.float32([0, 1e-7, -1e-7, 9e-8, 1e5, -1e5, 1.1e5, 1e-19, np.nan, np.inf])
+    expected = [True, True, True, False, True, True, False, False, False, False]
+    assert word2vec.plausible(numbers).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "lacks"), [(4, 8, False), (4, 7, True), (3, 7, False), (4, 11, False)]
+)
+def test_a_line_feed_is_missed_where_the_word_has_one_before_it_and_the_file_goes_on(
+    start, end, lacks
+):
+    assert word2vec.lacks_line_feed(b"a 1\nb 22\nc", start, end) is lacks
 
 
 plausible = st.floats(2**-9, 64, width=32) | st.floats(-64, -(2**-9), width=32) | st.just(0)
