@@ -537,6 +537,8 @@ def test_a_single_run_fits_a_terminal():
     [pretrained] = [line for line in text.splitlines() if line.startswith("pretrained")]
     assert pretrained.split("  ")[-1] == "gap -0.100 (-0.150 to -0.050)"
     assert text.endswith("Draws overlap.\n")
+    alone = lc.result(table[:1], [SWEPT, *PANELS], title, "accuracy", "")
+    assert alone.split("intervals:\n")[1].startswith("learned  ")
     name = "abcdefghijklmnopqrstuvwxyz"
     text = lc.result(table.assign(variant=name), [SWEPT, *PANELS], title, "accuracy", "")
     assert text.count(f"{name[:20]}  0.") == len(table)

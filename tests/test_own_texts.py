@@ -224,11 +224,13 @@ OF_LINES = {
 
 def test_a_faulty_row_is_named_and_the_rest_goes_on(tmp_path):
     (tmp_path / "a.csv").write_bytes(CSV)
+    (tmp_path / "b.csv").write_text("id,text\n1,good\n2,\n3,fine\n")
     (tmp_path / "a.jsonl").write_text("\n".join([*map(json.dumps, LINES), "{bad", '{"text": 5}']))
     pq.write_table(pa.table({"text": ["good", None, ""]}), tmp_path / "a.parquet")
     pq.write_table(pa.table({"text": [b"caf\xe9", b"good", b""]}), tmp_path / "b.parquet")
     expected = {
         "a.csv": (OF_CSV, ["good", "fine\nfilm"]),
+        "b.csv": ({2: "has an empty text"}, ["good", "fine"]),
         "a.jsonl": (OF_LINES, ["good", "5"]),
         "a.parquet": ({2: "has no text", 3: "has an empty text"}, ["good"]),
         "b.parquet": ({1: OF_CSV[4], 3: "has an empty text"}, ["good"]),
