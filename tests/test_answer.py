@@ -455,6 +455,8 @@ def test_every_number_of_the_page_stands_under_its_size_and_variant(measured):
     assert "Macro F1" in answer.page(some, with_f1, DATA, chosen, ["tfidf"], tried, "Little.")
     even = table.assign(majority=answer.UNEVEN - 0.01)
     assert "Macro F1" not in answer.page(even, with_f1, DATA, chosen, ["tfidf"], tried, "Little.")
+    three = DATA | {"labels": ["a", "b", "c"], "train": [400] * 3, "test": [100] * 3}
+    assert "Macro F1" in answer.page(even, with_f1, three, chosen, ["tfidf"], tried, "Little.")
     many = answer.page(table, with_f1, MANY, chosen, ["tfidf"], tried, "Little.")
     assert "Macro F1" in many
     assert "to test on, 9 labels:" in many

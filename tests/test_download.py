@@ -258,7 +258,7 @@ def test_what_is_odd_but_readable_is_counted_and_said(landed, tmp_path, monkeypa
         landed,
         download__texts__source="table",
         download__texts__path=str(tmp_path / "a.csv"),
-        download__vectors__glove__path=str(written(tmp_path, b"a 1 2\nb 0 0\n")),
+        download__vectors__glove__path=str(written(tmp_path, b"a 1 2\nb 0 0\nc 0 3\n")),
     )
     for what in ("texts", "vectors"):
         land(what, monkeypatch)

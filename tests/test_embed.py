@@ -219,6 +219,19 @@ def test_shuffled_vectors_are_the_same_numbers_of_other_words(embed, tmp_path):
     assert json.loads(artifacts.COVERAGE.read_text())["control"] == covered
 
 
+def test_columns_of_both_weightings_are_the_plain_ones_then_the_rare_ones(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    artifacts.split("train").mkdir(parents=True)
+    texts = np.random.default_rng(0).zipf(1.5, (50, 8)) % 12
+    np.save(artifacts.split("train") / "sequences.npy", texts.astype(np.int32))
+    builder = Builder(pa.array([f"word {i}" for i in range(11)]), np.ones(11, int), 12, 12, 0)
+    both, plain, rare = (
+        builder.build(Start(fitted=3, weighting=kind)) for kind in ("both", "plain", "rare")
+    )
+    np.testing.assert_array_equal(both, np.hstack([plain, rare]))
+    assert not np.allclose(plain, rare)
+
+
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_centred_vectors_are_around_the_mean_token_and_texts_at_distance_1(
     shuffled, tmp_path, monkeypatch

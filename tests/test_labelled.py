@@ -237,6 +237,14 @@ def test_a_hold_out_of_groups_has_each_label_in_its_proportion():
         assert found[is_rare_test]["group"].nunique() in (1, 2)
 
 
+def test_a_hold_out_is_drawn_again_until_no_split_lacks_a_label():
+    groups, labels = [group for group in range(20) for _ in range(3)], [*"aaabbb" * 10]
+    labels[11] = labels[35] = "c"  # which begins no group, and is in two
+    for seed in range(10):
+        found = table(labels, groups=groups, split_seed=seed, test_fraction=0.3).to_pandas()
+        assert found.groupby("split")["label"].nunique().tolist() == [3, 3]
+
+
 ROWS = [
     ("train", 0, "one"), ("train", 1, "two"), ("train", 0, "Three "), ("train", 1, "three"),
     ("train", 1, "four"), ("train", 1, "five"),

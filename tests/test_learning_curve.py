@@ -340,6 +340,18 @@ def test_the_figure_has_a_line_a_band_and_a_dot_for_each_draw():
     plt.close()
 
 
+def test_panels_stand_in_the_order_of_the_table_with_one_scale(tmp_path, monkeypatch):
+    rows = [run("a", 100, "mean", gap=0.3), run("b", 100, "conv")]
+    table, drawn = lc.curve(pd.DataFrame(rows), SWEPT, PANELS, DATA), []
+    table = table.sort_values("model.head", ascending=False, kind="stable")
+    monkeypatch.setattr(figures, "save", lambda figure, path: drawn.append(figure))
+    curve_figure.draw(table, scored(), SWEPT, PANELS, "accuracy", "title", tmp_path / "curve.png")
+    left, right = drawn[0].axes
+    assert [axis.get_title() for axis in (left, right)] == ["model.head mean", "model.head conv"]
+    assert left.get_ylim() == right.get_ylim()
+    plt.close(drawn[0])
+
+
 @pytest.mark.parametrize(
     ("metric", "title"),
     [

@@ -40,7 +40,7 @@ def test_files_of_weights_have_kernel_and_bias_of_the_convolution_where_they_alw
 @pytest.mark.parametrize(
     ("size", "unit", "expected"),
     [(1, 1, 1), (255, 1, 255), (256, 1, 256), (300, 1, 150), (512, 1, 256), (257, 1, 1),
-     (5000, 50, 250), (5000, 300, 250)],
+     (5000, 50, 250), (5000, 300, 250), (1200, 100, 200)],
 )  # fmt: skip
 def test_a_product_sums_over_the_largest_part_that_divides_it(size, unit, expected):
     assert part_of(size, 256, unit) == expected

@@ -18,8 +18,7 @@ from stages.shared.draws import generator_for
 from stages.shared.errors import InputError
 from stages.shared.history import MEASURES
 from stages.shared.schema import Tune
-from stages.train import machine
-from stages.train.tuning import parts_of
+from stages.train import machine, tuning
 from tests.conftest import PROJECT, edit_params
 
 N_TEXTS, MAXLEN, DIM, NUM_WORDS = 90, 4, 3, 120
@@ -347,7 +346,14 @@ def test_without_tuning_nothing_is_tried(trained, tmp_path):
 def test_from_2000_samples_on_one_fifth_is_held_out_once():
     tune = Tune(learning_rates=[0.1], folds=3)
     labels = np.arange(2000) % 2
-    [(fitted, held_out)] = parts_of(labels, tune, np.random.default_rng(0))
+    [(fitted, held_out)] = tuning.parts_of(labels, tune, np.random.default_rng(0))
     assert (len(fitted), len(held_out)) == (1600, 400)
     assert labels[held_out].sum() == 200
-    assert len(parts_of(labels[:1999], tune, np.random.default_rng(0))) == 3
+    assert len(tuning.parts_of(labels[:1999], tune, np.random.default_rng(0))) == 3
+
+
+def test_a_candidate_that_stays_as_it_is_has_not_improved():
+    same = [(0.7, 0.5)] * 99
+    found = [*tuning.try_out([()], [(np.arange(2), np.arange(2))], lambda *_: iter(same))]
+    assert [of.epoch for of in found] == [1, 2, 3, 4]
+    assert tuning.choose(found) is found[0]

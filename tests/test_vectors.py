@@ -182,6 +182,11 @@ def test_any_rows_come_back_from_text_or_are_refused(
     np.testing.assert_array_equal(matrix, [row for _, row in table])
 
 
+def test_of_many_names_four_are_listed_and_the_others_counted():
+    assert vectors.listed("abcd") == "a, b, c, d"
+    assert vectors.listed("abcdef") == "a, b, c, d and 2 more"
+
+
 def test_numbers_of_vectors_are_zero_or_of_a_size_that_vectors_have():
     numbers = np.float32([0, 1e-7, -1e-7, 9e-8, 1e5, -1e5, 1.1e5, 1e-19, np.nan, np.inf])
     expected = [True, True, True, False, True, True, False, False, False, False]
