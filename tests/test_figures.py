@@ -12,6 +12,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from stages.report import figures
+from stages.report.__main__ import caption
 from stages.shared.artifacts import KEPT_BY_MATPLOTLIB
 from tests.conftest import PROJECT, check_panels
 
@@ -279,3 +280,17 @@ def test_matplotlib_keeps_its_files_in_the_project():
         [sys.executable, "-c", code], cwd=PROJECT, env=others, capture_output=True, text=True
     )
     assert done.stdout.strip() == str(KEPT_BY_MATPLOTLIB), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("labels", "end"),
+    [
+        (["neg", "pos"], ", labels neg and pos"),
+        (["neg", "好"], ""),
+        (["a", "b", "好"], ", 3 labels"),
+    ],
+)
+def test_a_caption_counts_the_texts_of_each_split_and_names_two_labels(labels, end):
+    data = {"name": "a.csv", "labels": labels, "train": [1000, 200], "test": [30, 4]}
+    assert caption(data) == f"a.csv: 1,200 texts to train on, 34 to test on{end}"
+    assert caption(data | {"name": "好.csv"}).startswith("own texts: 1,200 texts")

@@ -272,6 +272,12 @@ def test_rows_are_read_only_as_far_as_they_are_labelled():
         assert taken == number * rows.ROWS_AT_A_TIME
 
 
+def test_faulty_rows_fill_a_piece_as_texts_do(monkeypatch):
+    monkeypatch.setattr(rows, "ROWS_AT_A_TIME", 4)
+    found = [*rows.pieces(rows.checked(["a text", None] * 5))]
+    assert [len(piece.texts) + len(piece.faulty) for piece in found] == [4, 4, 2]
+
+
 def test_long_texts_make_small_pieces(monkeypatch):
     monkeypatch.setattr(rows, "CHARACTERS_AT_A_TIME", 100)
     found = [*rows.pieces(rows.checked(["x" * 60] * 5))]

@@ -2,6 +2,7 @@
 
 import platform
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from stages.shared import params
 from stages.shared.draws import DRAWN, draw_folds, draw_orders, draw_rows, generator_for
 from stages.shared.errors import InputError
-from stages.train.__main__ import most_epochs, validation_samples
+from stages.train.__main__ import Output, most_epochs, validation_samples
 from stages.train.repeats import learning_rates
 from tests.conftest import PROJECT, edit_params
 
@@ -138,3 +139,8 @@ def test_progress_counts_the_epochs_of_every_candidate_and_of_the_training_after
     assert most(train__tune={"learning_rates": [0.1, 0.01], "folds": 5}) == 7 + 5 * 2 * 7
     assert most(embed__random={"fitted": 3, "weighting": "both"}) == 7 + 5 * 2 * 7 * 3
     assert most(train__samples=2000) == 7 + 2 * 7 * 3
+
+
+def test_a_bar_of_progress_is_drawn_as_standard_error_takes_it():
+    assert Output().encoding == sys.stderr.encoding
+    assert Output().isatty() is sys.stderr.isatty()
