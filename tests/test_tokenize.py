@@ -1,5 +1,6 @@
 """Words, indices and padded sequences are those of Keras, in whatever pieces the texts come."""
 
+import shutil
 import tarfile
 import tracemalloc
 from importlib.resources import files
@@ -9,14 +10,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
+import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import stages.tokenize.__main__ as stage
+from stages.shared import artifacts
 from stages.shared.schema import Tokenize
 from stages.tokenize.encoding import encode, fit, width
 from stages.tokenize.words import FILTERS, count_words, pad_texts
+from tests.conftest import PROJECT
 
 ACLIMDB = Path(__file__).parents[2] / "shared/data/aclImdb.tar.gz"
 # What Keras and Arrow, or bytes and characters, could see differently: a final sigma (also one
@@ -189,3 +194,24 @@ def test_any_text_is_encoded_by_a_vocabulary_that_was_fitted_on_others(num_bigra
     assert own.ids[:, :4].tolist() == [[0, 2, 1, 2], [0, 0, 0, 0], [0, 3, 2, 1]]
     if num_bigrams:  # the pairs kept are a b, b a and c a: ids 4, 5 and 6
         assert own.ids[:, 4:].tolist() == [[0, 5, 4], [0, 0, 0], [0, 0, 5]]
+
+
+def test_texts_that_are_read_in_pieces_stay_in_their_rows(tmp_path, monkeypatch):
+    shutil.copy(PROJECT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(stage, "ROWS_AT_A_TIME", 3)
+    artifacts.TEXTS.parent.mkdir(parents=True)
+    columns = {
+        "split": ["train", "test"] * 5,
+        "label": pa.array([0, 1, 1, 0, 0] * 2, pa.int8()),
+        "text": ["word " * (row + 1) for row in range(10)],
+    }
+    pq.write_table(pa.table(columns), artifacts.TEXTS)
+    stage.main()
+    for split, lengths, labels in (
+        ("train", [1, 3, 5, 7, 9], [0, 1, 0, 1, 0]), ("test", [2, 4, 6, 8, 10], [1, 0, 0, 1, 0]),
+    ):  # fmt: skip
+        folder = artifacts.split(split)
+        assert np.load(folder / "lengths.npy").tolist() == lengths
+        assert (np.load(folder / "sequences.npy") > 0).sum(axis=1).tolist() == lengths
+        assert np.load(folder / "labels.npy").tolist() == labels

@@ -70,7 +70,7 @@ class Recorder:
         for epoch, rate in enumerate(rates, 1):
             given["epochs"] = epoch
             loss = held_out_loss(rate, epoch) + 0.001 * np.sum(x_val == 1) + self.cost(initial[0])
-            yield dict(zip(MEASURES, (0.5, 0.5, loss, 0.6), strict=True)), list
+            yield dict(zip(MEASURES, (0.4, 0.5, loss, 0.6 + epoch / 100), strict=True)), list
 
 
 def held_out_loss(rate: float, epoch: int) -> float:
@@ -266,6 +266,7 @@ def test_the_rate_and_the_epochs_of_least_held_out_loss_are_trained(trained, tmp
         held_out_loss(*of) + share for of in zip(own["learning_rate"], own["epoch"], strict=True)
     ]
     assert own["loss"].tolist() == pytest.approx(expected, abs=1e-6)
+    assert own["accuracy"].tolist() == pytest.approx(0.6 + own["epoch"] / 100)
     assert own[own["chosen"]][["learning_rate", "epoch"]].to_numpy().tolist() == [[0.2, 3]]
     history = pd.read_csv(tmp_path / "metrics/training/learned.csv")
     assert history.groupby("repeat")["epoch"].max().tolist() == [3] * REPEATS
