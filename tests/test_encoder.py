@@ -285,7 +285,7 @@ POOLING = "1_Pooling/config.json"
         (changed(POOLING, pooling_mode="max", pooling_mode_mean_tokens=False), "pooling is max; "),
         (written("modules.json", b'[{"type": "a.Dense", "path": ""}]'), "its steps are Dense, but"),
         (with_weights(lambda of: of.pop(QUERY)), f"{QUERY} is missing, which config.json promises"),
-        (with_weights(lambda of: of[QUERY].fill(np.nan)), f"{QUERY} holds a number that is not"),
+        (with_weights(lambda of: of[QUERY][0].fill(np.nan)), f"{QUERY} holds a number that is not"),
     ],
 )  # fmt: skip
 def test_a_broken_encoder_is_told_in_one_line_that_names_the_file(

@@ -246,8 +246,14 @@ def test_a_baseline_and_a_control_are_compared_but_do_not_answer(settings, cover
 
 
 def test_the_words_without_a_vector_are_listed_under_the_file_that_lacks_them(settings, coverage):
-    coverage["glove"]["most_frequent_without_vector"] = ["colour", "a|b"]
+    coverage["glove"] |= {
+        "most_frequent_without_vector": ["colour", "a|b"], "words": 7000, "words_with_vector": 3500,
+        "words_kept": 1000, "share_of_words_kept": 0.81, "tokens": 50_000, "share_of_tokens": 0.922,
+    }  # fmt: skip
     page = markdown(settings(), RESULT, coverage, DATA, {})
+    assert "| words of the train split | `glove` | 7,000 | 50.0 % |" in page
+    assert "| of these, kept | `glove` | 1,000 | 81.0 % |" in page
+    assert "| tokens of the train split | `glove` | 50,000 | 92.2 % |" in page
     assert "The most frequent words without a vector in `glove`: colour, a\\|b." in page
 
 
