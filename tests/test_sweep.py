@@ -68,6 +68,14 @@ def values_of(grid: list[list[str]], key: str) -> list[str]:
     return [{points.key_of(e): e.partition("=")[2] for e in point}.get(key) for point in grid]
 
 
+def test_a_point_is_shown_by_what_is_asked_for_of_it_without_secrets():
+    point = ["++train.samples=5", "seed=1", "download.texts.path=https://me:key@host/a.csv?t=s"]
+    assert points.shown(point, ["train.samples", "seed"]) == "train.samples=5 seed=1"
+    assert points.shown(point) == (
+        "train.samples=5 seed=1 download.texts.path=https://***@host/a.csv?t=***"
+    )
+
+
 def test_without_options_it_does_what_the_docs_say(monkeypatch):
     monkeypatch.setattr("sys.argv", ["sweep"])
     found = sweep.parse()

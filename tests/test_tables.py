@@ -178,3 +178,18 @@ def test_any_bytes_are_a_table_or_an_input_error(tmp_path_factory, content):
             table(root / name, source())
         except InputError as error:
             assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.jsonl", '{"text": "a"}\n{oops}\n', "line 2: Expecting property name"),
+        ("a.json", '[\n{"text": "a"},\n{oops}]', "line 3 column 2"),
+    ],
+)
+def test_a_fault_of_json_is_told_with_one_line_number(tmp_path, name, content, said):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError) as caught:
+        table(tmp_path / name, source())
+    assert said in str(caught.value)
+    assert str(caught.value).count("line ") == 1

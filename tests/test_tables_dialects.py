@@ -108,3 +108,10 @@ def test_marks_around_more_than_half_the_values_show_that_a_table_is_broken():
     assert not delimited.are_around('"', half, is_quoted=False)
     assert delimited.are_around('"', more, is_quoted=False)
     assert not delimited.are_around('"', more, is_quoted=True)
+
+
+def test_quote_marks_are_around_fields_where_several_texts_or_one_with_more_of_them_have_them():
+    assert delimited.are_around('"', ['"a b"', '"c d"'], is_quoted=True)
+    assert delimited.are_around('"', ['"a ""b"" c"', "d"], is_quoted=True)
+    assert not delimited.are_around('"', ['"a b"'] * 3, is_quoted=True)
+    assert delimited.are_around('"', ['"a b"'] * 3, is_quoted=False)
