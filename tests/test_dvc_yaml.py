@@ -94,6 +94,7 @@ def test_no_room_depends_on_another_but_on_what_all_share_or_its_docstring_names
             assert Path(path).stem in docstring
 
 
+@pytest.mark.slow
 def test_only_the_stages_that_train_and_predict_import_tensorflow(run_alone):
     for module in ("download", "tokenize", "embed", "evaluate", "report"):
         command = f"import sys, stages.{module}.__main__; print(*sys.modules)"

@@ -94,7 +94,9 @@ def test_losses_and_weights_are_those_of_model_fit(head, trainable):
     assert np.array_equal(ours[0][0], weights_for(model)[0]) is not trainable
 
 
-@pytest.mark.parametrize("n_labels", [3, pytest.param(40, marks=slow), 256])
+@pytest.mark.parametrize(
+    "n_labels", [3, pytest.param(40, marks=slow), pytest.param(256, marks=slow)]
+)
 def test_many_labels_are_trained_and_scored_as_keras_does(n_labels):
     """Forty are more than the rows of a product, and no multiple of them."""
     model = a_model("mean", n_labels=n_labels)
@@ -108,7 +110,7 @@ def test_many_labels_are_trained_and_scored_as_keras_does(n_labels):
     np.testing.assert_allclose(found, model.predict(VALIDATION_REVIEWS, verbose=0), rtol=1e-5)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("optimizer", ["adam", pytest.param("sgd", marks=slow)])
 def test_a_convolution_over_one_window_is_trained_as_keras_does_where_words_are_dropped(optimizer):
     model = build_model("conv", NUM_WORDS, DIM, CONV_WIDTH, 0, trainable=True, n_labels=3)
     model.get_layer("embedding").__class__ = DenseGradientEmbedding

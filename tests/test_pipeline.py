@@ -366,6 +366,7 @@ def test_a_head_that_is_wider_than_a_review_is_refused(copy, run):
     )
 
 
+@pytest.mark.slow
 def test_training_goes_on_where_nobody_reads_what_it_says(copy):
     edit_params(copy, train__epochs=400)
     shutil.rmtree(copy / "data/models/learned")

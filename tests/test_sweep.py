@@ -530,7 +530,7 @@ def little(run, tmp_path, monkeypatch) -> Path:
     run(root, "dvc", "init", "--quiet")
     run(root, "git", "add", ".")
     run(root, "git", "commit", "--quiet", "--message", "Begin")
-    monkeypatch.setattr(dvc_queue, "POLL_SECONDS", 0.5)
+    monkeypatch.setattr(dvc_queue, "POLL_SECONDS", 0.2)
     monkeypatch.chdir(root)
     return root
 

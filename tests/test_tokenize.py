@@ -168,6 +168,7 @@ def test_the_official_train_split_has_the_published_vocabulary():
     assert " ".join(table["word"][:12].to_pylist()) == first
 
 
+@pytest.mark.slow
 def test_one_review_may_be_100_megabytes():
     texts = [pa.array(["word " * 20_000_000 + "end", "word"])]
     counts = count_words(texts)
