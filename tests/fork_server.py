@@ -122,7 +122,7 @@ def answer(waited: dict[int, tuple[int, int, socket.socket]], number: int) -> No
     if number != process:
         os.kill(fork, signal.SIGKILL)
     _, status = os.waitpid(fork, 0)
-    with suppress(BrokenPipeError):
+    with suppress(ConnectionError):
         connection.sendall(b"%d" % os.waitstatus_to_exitcode(status))
     del waited[process], waited[connection.fileno()]
     os.close(process)
