@@ -184,7 +184,8 @@ def test_vectors_of_words_that_had_one_are_counted(embed):
 def test_coverage_counts_what_each_match_finds(embed, tmp_path):
     edit_params(tmp_path, embed__folded={"vectors": "glove", "match": "folded"})
     matrix = np.array([[1], [2], [4]], np.float32)
-    exact, own, _ = embed({"the": 6, "don't": 3, "x": 1}, ["The", "do", "n't"], matrix)
+    exact, own, out = embed({"the": 6, "don't": 3, "x": 1}, ["The", "do", "n't"], matrix)
+    assert "folded: 2 of the 3 words kept have a vector, and 90.00% of the train split's" in out
     folded = json.loads(artifacts.COVERAGE.read_text())["folded"]
     assert (exact["words_with_vector"], exact["share_of_tokens"]) == (0, 0)
     assert (folded["words_with_vector"], folded["share_of_tokens"]) == (2, 0.9)

@@ -136,6 +136,10 @@ def test_what_sentence_transformers_adds_may_be_missing(landed, tiny, tmp_path):
     assert landed(bare).settings == landed(tiny).settings._replace(max_length=40)
     shutil.copy(tiny / "tokenizer_config.json", bare)
     assert landed(bare).settings.max_length == 30
+    config = json.loads((tiny / "config.json").read_text())
+    del config["layer_norm_eps"]  # BERT's is taken
+    (bare / "config.json").write_text(json.dumps(config))
+    assert landed(bare).settings.epsilon == 1e-12
 
 
 def pack(target: Path, source: Path, folder: str = "") -> Path:

@@ -186,6 +186,12 @@ def test_words_that_the_font_lacks_or_that_run_from_right_to_left_are_numbered(d
     assert labels == ["speaks for label 1", "speaks for label 0"]
 
 
+def test_words_that_the_font_has_are_written_out(drawn):
+    names = ["café", "ürün", "слово", *NAMES[3:]]
+    figure = drawn(figures.words, table_of(names=names), ["naïve", "1"])
+    assert {text.get_text() for text in figure.axes[0].texts} == {*names}
+
+
 def test_a_dollar_is_a_dollar(drawn):
     names = ["$a$", "b_$", *NAMES[2:]]
     figure = drawn(figures.words, table_of(names=names), ["$0$", "1"])

@@ -266,6 +266,12 @@ def test_why_there_is_no_verdict_stands_under_the_table():
     assert not lc.curve(older, SWEPT, PANELS, empty)["doubt"].any()
 
 
+def test_a_name_of_more_than_a_line_is_cut_to_its_start():
+    for n in (runs.LONGEST_NAME - 1, runs.LONGEST_NAME):
+        assert runs.shown("c" * n) == "c" * n
+    assert runs.shown("a\n" + "c" * 99) == "a\ufffd" + "c" * (runs.LONGEST_NAME - 3) + "…"
+
+
 def test_the_page_names_the_majority_and_ends_with_what_overlaps():
     rows = [run(name, n, majority=0.55) for name, n in PAIR]
     table = lc.curve(pd.DataFrame(rows), SWEPT, PANELS, DATA)
@@ -337,6 +343,19 @@ def test_the_figure_has_a_line_a_band_and_a_dot_for_each_draw():
     assert [line.get_ydata()[0] for line in dotted] == [0.55]
     assert [line.get_xdata()[0] for line in dashed] == [pytest.approx(200)]
     assert min(line.get_linewidth() for line in axis.lines) > 0.8
+    plt.close()
+
+
+@pytest.mark.parametrize("n_variants", [6, 7])
+def test_of_more_variants_than_can_be_told_apart_the_means_alone_are_drawn(n_variants):
+    rows = [run("a", 100, gap=0.1), run("b", 400, gap=-0.1)]
+    table = lc.curve(pd.DataFrame(rows), SWEPT, PANELS, DATA)
+    one = table[table["variant"] == "pretrained"]
+    table = pd.concat(one.assign(variant=f"v{i}") for i in range(n_variants))
+    draws, (_, axis) = scored(("a", "v0", 0.6)), plt.subplots()
+    curve_figure.draw_panel(axis, table, draws, SWEPT, "accuracy", curve_figure.styles(table))
+    assert len(axis.collections) == (2 * n_variants if n_variants == 6 else 0)
+    assert sum(line.get_linestyle() == "--" for line in axis.lines) == n_variants % 7
     plt.close()
 
 

@@ -1,12 +1,27 @@
 """The heads do what their names say, at the edges too."""
 
+from stages.train.backend import tf
+
 import h5py
 import numpy as np
 import pytest
 
 from stages.shared.errors import InputError
 from stages.train.network import CONV_FILTERS, CONV_WIDTH, build_model
-from stages.train.products import part_of
+from stages.train.products import INNER, affine, part_of
+
+
+def test_a_product_over_several_parts_is_that_of_tensorflow_and_so_are_its_gradients():
+    generator = np.random.default_rng(0)
+    shapes = (2 * INNER, 3 * INNER), (3 * INNER, 5), (5,)
+    given = [tf.Variable(generator.normal(size=shape).astype(np.float32)) for shape in shapes]
+    upper, found = generator.normal(size=(2 * INNER, 5)).astype(np.float32), []
+    for product in (affine, lambda rows, kernel, bias: tf.matmul(rows, kernel) + bias):
+        with tf.GradientTape() as tape:
+            result = product(*given)
+        found.append([result, *tape.gradient(result, given, upper)])
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
 def test_the_mean_is_over_real_tokens_and_padding_alone_gives_zeros():

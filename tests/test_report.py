@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from stages.report.answer import answer, terminal
+from stages.report.answer import answer, most_accurate, terminal
 from stages.report.html import html
-from stages.report.markdown import plain
+from stages.report.markdown import plain, table
 from stages.report.page import markdown, mistakes
 from stages.shared.schema import Params, Start
 
@@ -343,6 +343,8 @@ def test_none_is_called_the_most_accurate_where_the_intervals_do_not_say_so(sett
     said = answer(settings(train={"repeats": 1}), one, coverage, DATA)
     assert "`pretrained` labels the most right, 64.2 %; always" in said
     assert not re.search("most accurate|significantly", said)
+    alone = most_accurate(evaluation(), DATA)
+    assert alone == "Of the 5,000 test texts, `learned` labels 60.0 % right;"
 
 
 @pytest.mark.parametrize(
@@ -366,10 +368,23 @@ def test_the_table_ends_with_what_needs_no_model(page):
     assert "| majority | no model, always says spam | 0.440 |  |  |  |  |  |  |" in page()
 
 
+def test_a_table_has_its_first_column_at_the_left_and_numbers_at_the_right():
+    assert table([{"a": "x", "b": "1"}]) == "| a | b |\n| --- | --: |\n| x | 1 |"
+
+
+def test_the_area_is_told_by_the_number_of_labels(settings, coverage, page):
+    assert "of one label ranks above one of the other. A gap that is" in page()
+    text = markdown(settings(), RESULT, coverage, MANY, {})
+    assert "of one label ranks above one of any other by the probability of that label, me" in text
+
+
 def test_groups_are_told_where_there_are_any(settings, coverage, page):
     assert "group" not in page().partition("## How they learned")[0]
     text = markdown(settings(), RESULT, coverage, DATA | {"test_groups": 1_234}, {})
-    assert "Texts of one group count together: the test split has 1,234 groups." in text
+    assert (
+        "bold where zero is outside. Texts of one group count together: the test split has 1,234"
+        " groups.\n"
+    ) in text
 
 
 def test_the_words_are_said_to_be_of_repeat_0_and_of_all_labels(page):

@@ -392,6 +392,12 @@ def test_it_is_said_how_a_wide_point_goes_on(draws, widths, said):
     assert more_draws.outcome(draws, more_draws.Widths(*widths), 0.01, 40) == said
 
 
+def test_one_draw_that_is_the_limit_says_nothing_of_more():
+    unknown = more_draws.Widths(float("inf"), float("inf"))
+    said = "no interval with 1 draw, which is the limit (--max-draws)"
+    assert more_draws.outcome(1, unknown, 0.01, 1) == said
+
+
 @pytest.mark.parametrize("sd", [0.01, 0.02, 0.03])
 def test_draws_until_a_width_keep_the_coverage_and_draws_until_significance_do_not(sd):
     covered, found, rng = 0, 0, np.random.default_rng(0)

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from stages.download import delimited
 from stages.download.tables import TABLE_SUFFIXES, plain, read_columns, table, unpacked
 from stages.shared.errors import InputError
 from tests.test_tables import source
@@ -216,6 +217,18 @@ def test_the_log_tells_rows_the_longest_text_and_what_looks_like_a_row(tmp_path,
         "a.csv: rows: 14, characters of the longest text: 30, rows with a line end and what may"
         " be other rows in them: 1 (separator ',', quote '\"', escape '')\n"
     )
+
+
+def test_a_header_is_data_if_a_field_of_it_comes_again_in_its_own_column():
+    dialect = delimited.Dialect(",", '"', "")
+    assert delimited.looks_like_data(b"a film,spam\nother,ham\nthird,spam\n", dialect)
+    assert not delimited.looks_like_data(b"label,text\nspam,label\ntext,other\n", dialect)
+
+
+def test_an_escape_before_what_needs_none_is_doubled_and_no_other():
+    dialect, content = delimited.Dialect(",", '"', "\\"), rb'"a\_b","c\"d\\e"'
+    doubled = delimited.with_odd_escapes_doubled(content, dialect, is_given=True)
+    assert doubled == rb'"a\\_b","c\"d\\e"'
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,16 @@ def test_reviews_that_cant_be_read_are_refused(aclimdb, tmp_path, monkeypatch):
     many = archive_of([("x", b"")] * 101, tmp_path / "many")
     with pytest.raises(InputError, match="many has more than 100 members"):
         texts.aclimdb(many)
+    with pytest.raises(InputError, match="has no review in train/neg"):
+        texts.aclimdb(archive_of([("x", b"")] * 100, tmp_path / "as many as may be"))
+    one = write_texts(tmp_path / "one", [f"{split}/neg/1_2.txt" for split in ("train", "test")])
+    with pytest.raises(InputError, match="one has no review in train/pos: it is not aclImdb"):
+        texts.aclimdb(one)
+
+
+def test_reviews_to_train_on_come_first(imdb):
+    splits = imdb["split"].to_pylist()
+    assert splits == sorted(splits, reverse=True)
 
 
 def write_texts(root: Path, names: list[str]) -> Path:

@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 import stages.train.__main__ as train
 from stages.evaluate.words import read_matrices
 from stages.shared import params
-from stages.shared.draws import generator_for
+from stages.shared.draws import DRAWN, generator_for
 from stages.shared.errors import InputError
 from stages.shared.history import MEASURES
 from stages.shared.schema import Tune
@@ -210,6 +210,16 @@ def test_another_seed_draws_otherwise_and_validation_takes_what_is_left(trained)
     assert sorted(samples + validation) == list(range(1, N_TEXTS + 1))
 
 
+def test_what_a_seed_draws_stays_as_it_was_when_results_were_published():
+    expected = {
+        "texts": 515, "embedding": 436, "layers": 450, "orders": 769, "dropout": 202, "folds": 899,
+        "shuffle": 434, "fitted": 117,
+    }  # fmt: skip
+    assert {*expected} == {*DRAWN}
+    assert {what: generator_for(7, 3, what).integers(1000) for what in DRAWN} == expected
+    assert int(generator_for(7, 3, "orders", 2).integers(1000)) == 586
+
+
 def test_what_a_repeat_gave_is_kept_under_its_own_number(trained, tmp_path):
     repeats = trained("learned").repeats
     for repeat, given in enumerate(repeats):
@@ -270,6 +280,23 @@ def test_the_rate_and_the_epochs_of_least_held_out_loss_are_trained(trained, tmp
     assert own[own["chosen"]][["learning_rate", "epoch"]].to_numpy().tolist() == [[0.2, 3]]
     history = pd.read_csv(tmp_path / "metrics/training/learned.csv")
     assert history.groupby("repeat")["epoch"].max().tolist() == [3] * REPEATS
+
+
+@pytest.mark.parametrize("changes", [{}, {"train__tune": TUNE, "train__epochs": 8}])
+def test_the_bar_goes_on_with_each_epoch_and_by_what_was_given_up(trained, monkeypatch, changes):
+    steps, total = [], []
+
+    class Bar(train.tqdm):
+        def update(self, n=1):
+            steps.append(n)
+            total.append(self.total)
+
+    monkeypatch.setattr(train, "tqdm", Bar)
+    recorder = trained("learned", **changes)
+    n_epochs = sum(len(given["orders"]) for given in recorder.repeats)
+    n_epochs += sum(given["epochs"] for given in recorder.tried)
+    assert sum(steps) == total[0]
+    assert steps.count(1) == n_epochs
 
 
 def test_every_variant_tries_out_the_same_on_the_same(trained):

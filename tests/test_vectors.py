@@ -391,6 +391,16 @@ def test_phrases_are_told_even_before_few_numbers(dim, end, tmp_path):
     np.testing.assert_array_equal(read(tmp_path / "a.bin")[1], matrix)
 
 
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_nothing_speaks_against_words_where_they_end_not_even_of_the_last(end):
+    words = [b"new york", b"film", b"at the end"]
+    rows = [word + b" " + row.tobytes() + end for word, row in zip(words, MATRIX, strict=False)]
+    data, n_bytes, start = b"".join(rows), MATRIX[0].nbytes, 0
+    for word, row in zip(words, rows, strict=True):
+        assert word2vec.count_faults(data, start, start + len(word), n_bytes) == 0
+        start += len(row)
+
+
 def test_a_word_in_a_binary_file_keeps_every_white_space_but_line_feeds(tmp_path):
     words = ["foo\rbar", "a\x85b", "c\u2028d", "e\xa0f", "g\th", "windows 10", "i\nj"]
     rows = [w.encode() + b" " + row.tobytes() for w, row in zip(words, MATRIX, strict=True)]
@@ -414,6 +424,7 @@ def test_a_zip_of_several_needs_the_dimensions_and_a_corrupt_one_is_refused(tmp_
         archive.writestr("glove.4d.txt", text())
         archive.writestr("glove.2d.txt", "a 1 2\n")
         archive.writestr("readme", "")
+        archive.writestr("notes.2d.txt", "seen 1 2\n" * 99 + "and no more")
     assert read(path, 2)[0] == ["a"]
     assert read(path, 4)[0] == WORDS
     for dim in (None, 3):

@@ -32,9 +32,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
+import stages.shared.blas  # noqa: F401  before the server imports numpy
+
 import pytest
 import yaml
 
+from tests import fork_server
 from tests.mutants.bearing import Reached
 from tests.mutants.changes import changes
 
@@ -46,7 +49,9 @@ PATIENCE = 300  # seconds, after which a test is taken for one that never ends
 NEAR = 60  # seconds of the tests that reach a changed line, before all others that bear on it
 MUTATED = ("stages/**/*.py", "experiments/*.py")
 SLOW_ONLY = ("experiments/ray_sweep.py",)  # tested on a cluster, by slow tests alone
-PYTEST = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=line", "-p", "no:cacheprovider"]
+# With the real interpreter for what the tests start: a program of the fork server takes no options.
+START = f"import pytest, sys; sys.executable = {sys.executable!r}; sys.exit(pytest.main())"
+PYTEST = ["-c", START, "-x", "-q", "--tb=line", "-p", "no:cacheprovider"]
 PYTEST += ["-p", "tests.mutants.bearing", "--hypothesis-seed=0"]
 PYTEST += ["-o", f"faulthandler_timeout={PATIENCE}", "-o", "faulthandler_exit_on_timeout=true"]
 
@@ -164,10 +169,10 @@ def lines_of(mutant: Mutant) -> set[int]:
     return found
 
 
-def run_tests(root: Path, *options: str) -> tuple[int, str]:
+def run_tests(root: Path, *options: str, python: str = sys.executable) -> tuple[int, str]:
     """Run the tests of a copy: the exit status, and what pytest said."""
     with tempfile.TemporaryDirectory(prefix="mutant-", ignore_cleanup_errors=True) as folder:
-        command = [*PYTEST, f"--basetemp={folder}/tests", *options]
+        command = [python, *PYTEST, f"--basetemp={folder}/tests", *options]
         with (Path(folder) / "said").open("w+") as output:
             tests = subprocess.Popen(
                 command, cwd=root, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
@@ -179,11 +184,11 @@ def run_tests(root: Path, *options: str) -> tuple[int, str]:
             return tests.returncode, output.read()
 
 
-def judge(snapshot: Path, mutant: Mutant, reached: Reached) -> tuple[str, str]:
+def judge(snapshot: Path, mutant: Mutant, reached: Reached, python: str) -> tuple[str, str]:
     """Test a mutant: what became of it, and the test that noticed it.
 
     The quickest tests that reach it come first, then the others that do and those that start
-    processes, then all that bear on it.
+    processes, then all that bear on it. `python` is a program that starts at once.
     """
     reaching = reached.reaching(mutant.path, lines_of(mutant))
     near = reached.quickest(reaching, NEAR)
@@ -197,7 +202,7 @@ def judge(snapshot: Path, mutant: Mutant, reached: Reached) -> tuple[str, str]:
         parts = [[f"--these={these}", *files]] if near else []
         bearing = [f"--bearing-on={mutant.path}", f"--done={these}", f"--nearer={kept}"]
         for part in [*parts, bearing, [*bearing, "--rest"]]:
-            status, said = run_tests(root, *part)
+            status, said = run_tests(root, *part, python=python)
             if status not in (0, pytest.ExitCode.NO_TESTS_COLLECTED):
                 break
         else:
@@ -208,13 +213,13 @@ def judge(snapshot: Path, mutant: Mutant, reached: Reached) -> tuple[str, str]:
     return "killed", found[1] if found else said[-2000:]
 
 
-def run(snapshot: Path, mutants: list[Mutant], reached: Reached) -> float:
+def run(snapshot: Path, mutants: list[Mutant], reached: Reached, python: str) -> float:
     """Test mutants, print what becomes of each, and return the share that was noticed."""
     counts, known = Counter(), equivalent()
 
     def decide(mutant: Mutant) -> tuple[str, str, float]:
         start, why = time.monotonic(), known.get((mutant.path, *mutant.lines()))
-        fate, by = ("equivalent", why) if why else judge(snapshot, mutant, reached)
+        fate, by = ("equivalent", why) if why else judge(snapshot, mutant, reached, python)
         return fate, by, time.monotonic() - start
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -257,8 +262,11 @@ def main() -> None:
             status, said = run_tests(snapshot, f"--reached={reached.absolute()}", *spread)
             if status:
                 sys.exit(f"error: the tests fail without any change: {said[-2000:]}")
+        fork_server.start(Path(folder) / "programs", os.getpid())
+        python = f"{folder}/programs/python"
         scores = {
-            kind: run(snapshot, mutants[kind], Reached(reached)) for kind in options.kinds or LEAST
+            kind: run(snapshot, mutants[kind], Reached(reached), python)
+            for kind in options.kinds or LEAST
         }
     sys.exit(any(score < LEAST[kind] for kind, score in scores.items()))
 
