@@ -180,6 +180,8 @@ def test_three_labels_go_by_their_names_from_the_table_to_the_report(
         train__learning_rate=0.01,
     )  # fmt: skip
     monkeypatch.chdir(root)
+    variants = params.load().model_dump()["variants"]
+    edit_params(root, variants={name: of for name, of in variants.items() if name != "finetuned"})
     trained = [["train", name] for name in params.load().variants]
     for name, *arguments in (
         ["download"], ["tokenize"], ["embed"], *trained, ["predict"], ["evaluate"], ["report"],

@@ -66,7 +66,7 @@ def assert_nothing_is_left_to_run(run, root: Path) -> None:
         assert "Data and pipelines are up to date" in run(root, "dvc", command).stdout
 
 
-@pytest.mark.parametrize("kind", ["folder", "s3"])
+@pytest.mark.parametrize("kind", ["folder", pytest.param("s3", marks=pytest.mark.slow)])
 def test_a_clone_that_pulls_has_every_byte_and_runs_nothing(mine, run, tmp_path, kind, request):
     remote = request.getfixturevalue(kind)
     add_remote(run, mine, remote)

@@ -400,10 +400,11 @@ def test_one_draw_that_is_the_limit_says_nothing_of_more():
 
 @pytest.mark.parametrize("sd", [0.01, 0.02, 0.03])
 def test_draws_until_a_width_keep_the_coverage_and_draws_until_significance_do_not(sd):
-    covered, found, rng = 0, 0, np.random.default_rng(0)
-    for gaps in sd * rng.normal(size=(1000, 40)):
-        halves = {n: stats.sem(gaps[:n]) * stats.t.ppf(0.975, n - 1) for n in (5, 10, 20, 40)}
-        n, more = 0, 5
+    covered, found, studies = 0, 0, sd * np.random.default_rng(0).normal(size=(1000, 40))
+    numbers = (5, 10, 20, 40)
+    widths = [stats.sem(studies[:, :n], axis=1) * stats.t.ppf(0.975, n - 1) for n in numbers]
+    for gaps, *of_each in zip(studies, *widths, strict=True):
+        halves, n, more = dict(zip(numbers, of_each, strict=True)), 0, 5
         while more > n:
             n = more
             more = more_draws.next_draws(n, more_draws.Widths(halves[n], 0), 0.01, 40)
