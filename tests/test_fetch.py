@@ -91,8 +91,10 @@ class Handler(BaseHTTPRequestHandler):
         first, last, n_all = 0, len(site.content) - 1, len(site.content)
         version = site.tag or site.headers.get("Last-Modified")
         asked = self.headers.get("Range") if site.ranges else None
+        begin, _, end = (asked or "bytes=0-").removeprefix("bytes=").partition("-")
+        if end and int(end) < int(begin):  # no range, and as if it were not there
+            asked = None
         if partial := asked and self.headers.get("If-Range", version) == version:
-            begin, _, end = asked.removeprefix("bytes=").partition("-")
             first = int(begin)
             last = min(last, int(end or last), first + site.longest_range - 1)
         body = site.content[first : last + 1]

@@ -343,6 +343,7 @@ def test_none_is_called_the_most_accurate_where_the_intervals_do_not_say_so(sett
     said = answer(settings(train={"repeats": 1}), one, coverage, DATA)
     assert "`pretrained` labels the most right, 64.2 %; always" in said
     assert not re.search("most accurate|significantly", said)
+    assert "ranks a text labelled spam above one labelled ham in 65 % of pairs (ROC AUC)" in said
     alone = most_accurate(evaluation(), DATA)
     assert alone == "Of the 5,000 test texts, `learned` labels 60.0 % right;"
 

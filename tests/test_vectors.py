@@ -127,6 +127,13 @@ def test_a_word_keeps_every_white_space_but_what_separates(
     assert read(tmp_path / "a.txt")[0] == words
 
 
+def test_what_begins_with_a_blank_has_an_empty_word_also_beside_phrases(tmp_path):
+    (tmp_path / "vectors").write_bytes(b"new york 1 2\n 3 4\nfilm 5 6\n")
+    words, matrix = read(tmp_path / "vectors")
+    assert words == ["new york", "", "film"]
+    assert matrix.tolist() == [[1, 2], [3, 4], [5, 6]]
+
+
 @pytest.mark.parametrize(("first", "word"), [("7 1 2", "7"), (" a 1 2", "a"), ("7\t1\t2", "7")])
 def test_a_first_word_that_is_a_number_or_stands_after_a_blank_is_a_word(first, word, tmp_path):
     (tmp_path / "a.txt").write_text(f"{first}\nb 3 4\n")
