@@ -384,6 +384,10 @@ def test_the_axis_names_the_metric(metric, title, tmp_path, monkeypatch):
     monkeypatch.setattr(figures, "save", lambda figure, path: drawn.append(figure))
     curve_figure.draw(table, scored(), SWEPT, PANELS, metric, "title", tmp_path / "curve.png")
     assert drawn[0].axes[0].get_ylabel() == f"{title} on the test split"
+    drawn[0].draw_without_rendering()
+    [legend] = drawn[0].legends
+    columns = {round(text.get_window_extent().x0) for text in legend.get_texts()}
+    assert len(columns) == 2
     plt.close(drawn[0])
 
 
