@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,11 @@ def test_the_card_says_where_the_model_comes_from_and_how_good_it_is(used, expor
     assert "| `train.samples` | 40 |" in text
     assert "differ from those of the pipeline by at most" in text
     assert f"| python | {sys.version.split()[0]} |" in text
+    of_linear = (exported("flatten", "tfidf") / "README.md").read_text("utf-8")
+    for name in ("keras", "tensorflow"):
+        row = f"\n| {name} | {version(name)} |\n"
+        assert row in text
+        assert row not in of_linear
 
 
 @pytest.mark.parametrize("n_labels", [20, 21])

@@ -232,6 +232,11 @@ def test_a_file_that_was_damaged_is_downloaded_again(site):
     assert len(site.requests) == 2
 
 
+def test_what_was_downloaded_before_is_found_under_the_same_name_by_later_versions():
+    url = "https://user:word@example.org/a/b.zip?token=1"
+    assert fetching.key_of(url) == "https://example.org/a/b.zip?token=*** (078c45cce02e)"
+
+
 def test_another_checksum_than_the_given_one_leaves_nothing(site):
     said = refusal(fetch, site.url, "0" * 64)
     assert f"{site.url} has SHA-256 {sum_of(CONTENT)}, not {'0' * 64} as given" in said

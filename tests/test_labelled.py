@@ -80,6 +80,8 @@ def test_the_positive_label_is_found_however_it_is_written(labels, positive, one
         ([{"a": 1}, "b"], "a text has several labels"),
         ([*range(257)] * 2, r"has 257 labels \(('\d' \(2\), ){5}…\), but should have 2 to 256"),
         (["a"], r"has 1 label \('a' \(1\)\), but should have 2 to 256"),
+        (["a" * 40], r"has 1 label \('a{40}' \(1\)\), but"),
+        (["a" * 41], r"has 1 label \('a{18} … a{19}' \(1\)\), but"),
         (["a", "b"], "label .* has 0 texts in the train split and 1 in the test split"),
         (["a"] * 9 + ["x" * 999], r"label 'xxx.* has .* but each label takes one in both"),
         ([*"aaabbbcd"], r"label '[cd]' has .*likewise 1 other label\), but each"),
