@@ -394,6 +394,7 @@ def test_every_number_of_the_page_stands_under_its_size_and_variant(measured):
         {"size": [50, 200], "variant": ["tfidf", "zebra"], "chosen": ["C 3", "0.1"]}
     )
     page = answer.page(table, evaluations, DATA, chosen, ["tfidf"], tried, "Little.")
+    assert "\nThere is no verdict where there is doubt: at 500 few texts.\n" in page
     found = tables_of(page)
     names = ["`zebra`", "`learned`", "`tfidf`"]
     assert found["Accuracy by number of labels"] == [
