@@ -201,7 +201,8 @@ def run(made_once, worker_id) -> Callable[..., subprocess.CompletedProcess]:
     if not hasattr(os, "pidfd_open"):  # of Linux
         return execute
     session = os.getpid() if worker_id == "master" else os.getppid()
-    folder = made_once("programs", partial(fork_server.start, until=session))
+    start = partial(fork_server.start, until=session)
+    folder = os.environ.get("FORK_SERVER") or made_once("programs", start)
     return partial(execute, first=str(folder))
 
 

@@ -52,6 +52,7 @@ def start(folder: Path, until: int) -> None:
     folder.mkdir()
     address = str(folder / "socket")
     kept = {"KERAS_BACKEND": "tensorflow", "KERAS_HOME": str(folder), "MPLCONFIGDIR": str(folder)}
+    kept["PYTHONPATH"] = ""  # each fork has its own
     server = subprocess.Popen(
         [sys.executable, __file__, address, str(until)], stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL, env=os.environ | kept | {"TF_CPP_MIN_LOG_LEVEL": "2"},
@@ -150,6 +151,8 @@ def become(
         sys.exit(main())
     option, *sys.argv = arguments
     sys.path[:1] = [folder, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+    with suppress(ImportError):
+        import_module("sitecustomize")  # as the interpreter does
     if option == "-m":
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
     elif option == "-c":

@@ -45,8 +45,7 @@ ROOT = Path(__file__).parents[2]
 LISTED = Path(__file__).with_name("mutants.yaml")
 LEAST = {"aimed": 1, "drawn": 0.95}  # to be noticed
 AT_ONCE = 2
-PATIENCE = 300  # seconds, after which a test is taken for one that never ends
-NEAR = 60  # seconds of the tests that reach a changed line, before all others that bear on it
+PATIENCE = 120  # seconds, after which a test is taken for one that never ends
 MUTATED = ("stages/**/*.py", "experiments/*.py")
 SLOW_ONLY = ("experiments/ray_sweep.py",)  # tested on a cluster, by slow tests alone
 # With the real interpreter for what the tests start: a program of the fork server takes no options.
@@ -145,8 +144,8 @@ def take_snapshot(target: Path) -> None:
             shutil.copy(ROOT / name, target / name)
 
 
-def lines_of(mutant: Mutant) -> set[int]:
-    """List the lines that a test must reach to notice a mutant.
+def lines_of(mutant: Mutant) -> tuple[set[int], bool]:
+    """List the lines that a test must reach to notice a mutant, and whether it is in a function.
 
     They are those of its statement; of a function's head its body, and of a name that is bound
     outside functions where it is used too.
@@ -162,11 +161,12 @@ def lines_of(mutant: Mutant) -> set[int]:
     elif body:
         last = body[0].lineno - 1
     found = {*range(first, last + 1)}
-    if not any(isinstance(node, ast.FunctionDef) for node in around):
+    is_of_function = any(isinstance(node, ast.FunctionDef) for node in around)
+    if not is_of_function:
         bound = [n for n in ast.walk(own) if isinstance(n, ast.Name)]
         names = {n.id for n in bound if isinstance(n.ctx, ast.Store)}
         found |= {n.lineno for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id in names}
-    return found
+    return found, is_of_function
 
 
 def run_tests(root: Path, *options: str, python: str = sys.executable) -> tuple[int, str]:
@@ -187,21 +187,20 @@ def run_tests(root: Path, *options: str, python: str = sys.executable) -> tuple[
 def judge(snapshot: Path, mutant: Mutant, reached: Reached, python: str) -> tuple[str, str]:
     """Test a mutant: what became of it, and the test that noticed it.
 
-    The quickest tests that reach it come first, then the others that do and those that start
-    processes, then all that bear on it. `python` is a program that starts at once.
+    `python` is a program that starts at once.
     """
-    reaching = reached.reaching(mutant.path, lines_of(mutant))
-    near = reached.quickest(reaching, NEAR)
+    lines, is_of_function = lines_of(mutant)
+    reaching = reached.reaching(mutant.path, lines)
     with tempfile.TemporaryDirectory(prefix="mutant-", ignore_cleanup_errors=True) as folder:
-        root, these, kept = (Path(folder) / name for name in ("project", "these", "kept"))
+        root, these = Path(folder) / "project", Path(folder) / "these"
         shutil.copytree(snapshot, root)
         (root / mutant.path).write_bytes(mutant.source())
-        these.write_text(json.dumps(near))
-        kept.write_text(json.dumps(reaching))
-        files = sorted({name.partition("::")[0] for name in near})
-        parts = [[f"--these={these}", *files]] if near else []
-        bearing = [f"--bearing-on={mutant.path}", f"--done={these}", f"--nearer={kept}"]
-        for part in [*parts, bearing, [*bearing, "--rest"]]:
+        these.write_text(json.dumps(reaching))
+        files = sorted({name.partition("::")[0] for name in reaching})
+        parts = [[f"--these={these}", *files]] if reaching else []
+        if not is_of_function:
+            parts.append([f"--bearing-on={mutant.path}", f"--done={these}"])
+        for part in parts:
             status, said = run_tests(root, *part, python=python)
             if status not in (0, pytest.ExitCode.NO_TESTS_COLLECTED):
                 break
@@ -257,15 +256,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         snapshot, reached = Path(folder) / "project", options.reached or Path(folder) / "reached"
         take_snapshot(snapshot)
-        if not reached.exists():
+        if reached.exists():
+            run_tests(snapshot, "--collect-only")  # which compiles the tests
+        else:
             spread = ["-n", str(AT_ONCE), "--dist", "worksteal"]
-            status, said = run_tests(snapshot, f"--reached={reached.absolute()}", *spread)
+            status, said = run_tests(snapshot, f"--reached={reached}", *spread)
             if status:
                 sys.exit(f"error: the tests fail without any change: {said[-2000:]}")
-        fork_server.start(Path(folder) / "programs", os.getpid())
-        python = f"{folder}/programs/python"
+        programs = Path(folder) / "programs"
+        fork_server.start(programs, os.getpid())
+        os.environ["FORK_SERVER"] = str(programs)
         scores = {
-            kind: run(snapshot, mutants[kind], Reached(reached), python)
+            kind: run(snapshot, mutants[kind], Reached(reached), str(programs / "python"))
             for kind in options.kinds or LEAST
         }
     sys.exit(any(score < LEAST[kind] for kind, score in scores.items()))

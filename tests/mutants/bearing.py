@@ -1,20 +1,23 @@
-"""A plugin of pytest that picks the tests that bear on a file, and begins with the nearest.
+"""A plugin of pytest that picks the tests that may notice a change of a line.
 
-A test bears on a file of the project if its own file imports it, directly or by what it imports; on
-stages it does too if it runs processes, and on another folder if it names that. What runs none
+These are the tests that reach it, the quickest first: a run with --reached writes down which do. It
+follows what a test starts: the programs of the fork server, and Python itself. What a fixture of
+many tests does, or what is made once for several, counts for each test that uses it.
+
+What is bound outside functions is reached by what only reads it, so that more tests may notice it:
+those that bear on its file. A test does if its own file imports it, directly or by what it imports;
+on stages it does too if it runs processes, and on another folder if it names that. What runs none
 comes first, then what looks at what a fixture has run, for several tests at once.
-
-Nearer than all are the tests that have reached the changed line, the quickest first: a run with
---reached writes down which do. It sees one process, and lays what a fixture does to the first test
-that asks for it.
 """
 
 import ast
 import json
 import os
+import re
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from inspect import signature
 from pathlib import Path
@@ -24,21 +27,19 @@ from coverage import Coverage
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("stages", "experiments")
+IS_TEST = re.compile(r"tests/\S+\.py::").match
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--bearing-on", metavar="FILE", help="run the tests that bear on it alone")
     parser.addoption("--done", metavar="FILE", type=Path, help="but those of its list")
-    parser.addoption("--nearer", metavar="FILE", type=Path, help="that start processes or these")
-    parser.addoption("--rest", action="store_true", help="the others than with --nearer")
     parser.addoption("--these", metavar="FILE", type=Path, help="run those of its list, in order")
     parser.addoption("--reached", metavar="FOLDER", type=Path, help="write what each reaches")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if folder := config.getoption("--reached"):
-        worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-        config.pluginmanager.register(Recorder(folder / f"{worker}.json"))
+        config.pluginmanager.register(Recorder(folder.absolute()))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -48,74 +49,110 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             (item for item in items if item.nodeid in place), key=lambda item: place[item.nodeid]
         )
     elif target := config.getoption("--bearing-on"):
-        done, nearer = (
-            {*json.loads(config.getoption(name).read_text())} for name in ("--done", "--nearer")
-        )
+        done = {*json.loads(config.getoption("--done").read_text())}
         ranks = {item: rank(item, target) for item in items if item.nodeid not in done}
-        rest = config.getoption("--rest")
-
-        def is_of_part(item: pytest.Item) -> bool:
-            of = ranks.get(item)
-            return bool(of) and (of[1] > 0 or item.nodeid in nearer) != rest
-
-        items[:] = sorted(filter(is_of_part, items), key=ranks.get)
+        items[:] = sorted(filter(ranks.get, ranks), key=ranks.get)
 
 
 class Recorder:
-    """Writes the seconds of each test, and the tests that reach each line, within one process."""
+    """Writes for whom a line is reached, the seconds each takes, and which others it uses.
 
-    def __init__(self, path: Path):
-        self.path, self.seconds = path, {}
+    That is a test, a fixture of many tests, or what is made once.
+    """
+
+    def __init__(self, folder: Path):
+        folder.mkdir(exist_ok=True)
+        self.folder, self.now, self.since = folder, "", time.monotonic()
+        self.seconds, self.using = defaultdict(float), defaultdict(set)
+        os.environ["PYTHONPATH"] = str(Path(__file__).with_name("recorded"))
         self.coverage = Coverage(data_file=None, source=[str(ROOT / name) for name in FOLDERS])
         self.coverage.start()
 
+    @contextmanager
+    def of(self, user: str) -> Iterator[None]:
+        """Lay what is reached meanwhile to a user."""
+        before = self.now
+        self.switch(user)
+        try:
+            yield
+        finally:
+            self.switch(before)
+
+    def switch(self, user: str) -> None:
+        self.seconds[self.now] += time.monotonic() - self.since
+        self.now, self.since = user, time.monotonic()
+        self.coverage.switch_context(user)
+        os.environ["REACHED"] = f"{self.folder}|{user}"
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        self.coverage.switch_context(item.nodeid)
-        start = time.monotonic()
-        done = yield
-        self.seconds[item.nodeid] = time.monotonic() - start
-        self.coverage.switch_context("")
-        return done
+        self.using[item.nodeid] |= {f"fixture {name}" for name in item.fixturenames}
+        with self.of(item.nodeid):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef) -> Iterator[None]:
+        if fixturedef.scope == "function":
+            return (yield)
+        with self.of(f"fixture {fixturedef.argname}"):
+            value = yield
+        if fixturedef.argname == "made_once":
+            value = self.recorded(value)
+            fixturedef.cached_result = (value, *fixturedef.cached_result[1:])
+        return value
+
+    def recorded(self, make: Callable) -> Callable:
+        def make_recorded(name: str, build: Callable) -> Path:
+            self.using[self.now].add(f"made {name}")
+            with self.of(f"made {name}"):
+                return make(name, build)
+
+        return make_recorded
 
     def pytest_sessionfinish(self) -> None:
         self.coverage.stop()
         data, reached = self.coverage.get_data(), {}
         for file in data.measured_files():
             lines = data.contexts_by_lineno(file)
-            tests = {line: sorted(filter(None, names)) for line, names in lines.items()}
-            reached[str(Path(file).relative_to(ROOT))] = tests
-        self.path.parent.mkdir(exist_ok=True)
-        self.path.write_text(json.dumps({"seconds": self.seconds, "reached": reached}))
+            users = {line: sorted(filter(None, names)) for line, names in lines.items()}
+            reached[str(Path(file).relative_to(ROOT))] = users
+        using = {user: sorted(used) for user, used in self.using.items()}
+        content = {"seconds": self.seconds, "using": using, "reached": reached}
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+        (self.folder / f"{worker}.json").write_text(json.dumps(content))
 
 
 class Reached:
     """What a run with --reached has written."""
 
     def __init__(self, folder: Path):
-        self.seconds: dict[str, float] = {}
-        self.tests: dict[tuple[str, int], list[str]] = defaultdict(list)
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.users: dict[tuple[str, int], set[str]] = defaultdict(set)
+        self.using: dict[str, set[str]] = defaultdict(set)
         for path in folder.iterdir():
             content = json.loads(path.read_text())
-            self.seconds |= content["seconds"]
+            for user, seconds in content.get("seconds", {}).items():
+                self.seconds[user] = max(self.seconds[user], seconds)
+            for user, used in content.get("using", {}).items():
+                self.using[user] |= {*used}
             for file, lines in content["reached"].items():
-                for line, tests in lines.items():
-                    self.tests[file, int(line)] += tests
+                for line, users in lines.items():
+                    self.users[file, int(line)] |= {*users}
+        self.tests = {}
+        for test in filter(IS_TEST, self.seconds):
+            used = [test]
+            for user in used:
+                used += self.using[user] - {*used}
+            self.tests[test] = {*used}
 
     def reaching(self, path: str, lines: Iterable[int]) -> list[str]:
-        """List the tests that reach one of some lines, the quickest first."""
-        found = {test for line in lines for test in self.tests[path, line]}
-        return sorted(found, key=self.seconds.__getitem__)
+        """List the tests that reach one of some lines, the quickest first with what each uses."""
+        users = set().union(*(self.users[path, line] for line in lines))
+        found = [test for test, used in self.tests.items() if users & used]
+        return sorted(found, key=self.seconds_of)
 
-    def quickest(self, tests: list[str], most: float) -> list[str]:
-        """List the first of some tests, of `most` seconds together."""
-        chosen, left = [], most
-        for test in tests:
-            left -= self.seconds[test]
-            if left < 0:
-                break
-            chosen.append(test)
-        return chosen
+    def seconds_of(self, test: str) -> float:
+        return sum(self.seconds[user] for user in self.tests[test])
 
 
 def rank(item: pytest.Item, target: str) -> tuple[bool, int, int] | None:

@@ -1,6 +1,7 @@
 """Which places of a file may be changed, and to what; all other text stays as it is.
 
-Docstrings, annotations, decorators and the plain words of messages are left alone.
+Docstrings, annotations, decorators, the plain words of messages, and whether `zip` checks lengths
+are left alone.
 """
 
 import ast
@@ -49,9 +50,18 @@ def places(node: ast.AST, parents: tuple = ()) -> Iterator[tuple[ast.AST, tuple]
             continue
         for child in value if isinstance(value, list) else [value]:
             is_guard = isinstance(child, ast.If) and "__name__" in ast.unparse(child.test)
-            if isinstance(child, ast.AST) and not is_guard:
+            if isinstance(child, ast.AST) and not (is_guard or is_check(child, node)):
                 yield child, (node, *parents)
                 yield from places(child, (node, *parents))
+
+
+def is_check(child: ast.AST, parent: ast.AST) -> bool:
+    """Tell whether it is what makes `zip` raise an error if what it gets differs in length."""
+    return (
+        isinstance(child, ast.keyword)
+        and ast.unparse(child) == "strict=True"
+        and (isinstance(parent, ast.Call) and ast.unparse(parent.func) == "zip")
+    )
 
 
 class File:
