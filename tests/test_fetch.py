@@ -463,10 +463,12 @@ def test_a_body_longer_than_promised_is_refused(site):
     assert files() == []
 
 
-def test_a_body_shorter_than_promised_is_refused(site, monkeypatch):
+@pytest.mark.parametrize("missing", [1, 10])
+def test_a_body_shorter_than_promised_is_refused(site, monkeypatch, missing):
     monkeypatch.setattr(fetching, "RETRIES", 2)
-    site.tag, site.faults = None, [{"lie": 10}] * 99
-    assert "IncompleteRead(200000 bytes read, 10 more expected)" in refusal(fetch, site.url)
+    site.tag, site.faults = None, [{"lie": missing}] * 99
+    said = f"IncompleteRead(200000 bytes read, {missing} more expected)"
+    assert said in refusal(fetch, site.url)
     assert "file.bin" not in files()
     assert len(site.requests) == 3
 

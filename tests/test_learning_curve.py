@@ -79,6 +79,9 @@ def test_without_a_finished_run_it_says_so():
     bare = {key: value for key, value in run("a", 1).items() if not key.startswith("gap.")}
     with pytest.raises(InputError, match=r"no finished experiment has train\.samples"):
         runs.collect([bare, bare | {"Experiment": "b"}], [], SWEPT, PANELS)
+    older = {key: value for key, value in run("a", 1).items() if not key.startswith("data/raw/")}
+    with pytest.raises(InputError, match=r"no finished experiment has train\.samples"):
+        runs.collect([older], [], SWEPT, PANELS)
 
 
 def test_other_vectors_are_compared_where_they_were_swept():
