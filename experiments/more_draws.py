@@ -10,6 +10,7 @@ from experiments import points
 from experiments.runs import REPEATS
 from stages.shared import artifacts
 from stages.shared.errors import InputError
+from stages.shared.text import count_of
 
 
 class Widths(NamedTuple):
@@ -59,7 +60,7 @@ def next_draws(draws: int, widths: Widths, half_width: float, most: int) -> int:
 def outcome(draws: int, widths: Widths, half_width: float, most: int) -> str:
     """Say of a wide point how wide it is, and how it goes on."""
     measured = f"± {widths.now:.4f}" if math.isfinite(widths.now) else "no interval"
-    measured += f" with {draws} draw{'s' * (draws > 1)}"
+    measured += f" with {count_of(draws, 'draw')}"
     if (more := next_draws(draws, widths, half_width, most)) > draws:
         return f"{measured}, going on with {more}"
     if draws > 1 and widths.any_draws > half_width:
