@@ -13,6 +13,7 @@ from stages.report.html import html
 from stages.report.markdown import plain, table
 from stages.report.page import markdown, mistakes
 from stages.shared.schema import Params, Start
+from tests.conftest import PROJECT
 
 DATA = {
     "name": "mine.csv", "labels": ["ham", "spam"], "train": [9_000, 11_000], "test": [2_800, 2_200],
@@ -386,6 +387,19 @@ def test_groups_are_told_where_there_are_any(settings, coverage, page):
         "bold where zero is outside. Texts of one group count together: the test split has 1,234"
         " groups.\n"
     ) in text
+
+
+def test_every_parameter_of_the_file_has_a_row_and_no_other(page):
+    rows = page().partition("### Every parameter")[2].split("\n\n")[1].splitlines()[2:]
+    listed = dict(row.strip("| ").split(" | ") for row in rows)
+    expected, waiting = {}, [("", yaml.safe_load((PROJECT / "params.yaml").read_text()))]
+    for key, value in waiting:
+        if isinstance(value, dict):
+            waiting += [(f"{key}.{name}".strip("."), of) for name, of in value.items()]
+        else:
+            expected[plain(key)] = plain(value) if isinstance(value, str) else json.dumps(value)
+    in_the_page = {key: value for key, value in expected.items() if "variants.tfidf" not in key}
+    assert listed == in_the_page
 
 
 def test_the_words_are_said_to_be_of_repeat_0_and_of_all_labels(page):
