@@ -25,7 +25,7 @@ from experiments.dvc_queue import key_of
 from stages.download.land_texts import read_texts
 from stages.shared import artifacts, params
 from stages.shared.errors import InputError
-from stages.shared.files import reading_input
+from stages.shared.files import exists, reading_input
 from stages.shared.schema import Loader, Params, Source, TextSource
 from stages.shared.text import without_secrets
 
@@ -79,7 +79,7 @@ def expand(given: list[str]) -> list[list[str]]:
         key, is_value, value = entry.partition("=")
         if not key.strip("+") or not is_value:
             raise InputError(f"-S {entry}: should be KEY=VALUE, such as train.samples=100,200")
-        if key.endswith(".path") and Path(value).exists():  # whatever characters it has
+        if key.endswith(".path") and exists(Path(value)):  # whatever characters it has
             value = quoted(value)
         entries.append(f"++{key.lstrip('+')}={value}")
         try:

@@ -26,6 +26,9 @@ def raising(error: BaseException):
         (InputError("at http://me:word@host/a?key=word"), "at http://***@host/a?key=***"),
         (KeyboardInterrupt(), "error: interrupted"),
         (OSError(errno.ENOSPC, "x", "data/a"), "error: data/a: No space left on device"),
+        (OSError(errno.ENAMETOOLONG, "x", 400 * "n"), "nnn … nnn"),
+        (OSError(errno.ENAMETOOLONG, "x", "a"), "error: a: File name too long"),
+        (NotADirectoryError(errno.ENOTDIR, "x", "a"), "error: a: Not a directory"),
         (FileNotFoundError(errno.ENOENT, "x", "a"), "error: a: No such file or directory: dvc che"),
     ],
 )

@@ -161,6 +161,12 @@ def test_the_standard_grid_is_there_unless_another_is_given(here, setting, given
             assert set(values_of(grid, key)) == {value}
 
 
+def test_files_whose_names_are_together_too_long_for_one_are_swept(tmp_path):
+    files = [tmp_path / f"{letter * 100}.csv" for letter in "abc"]
+    several = f"download.texts.path={','.join(map(str, files))}"
+    assert points.expand([several]) == [[f"++download.texts.path={file}"] for file in files]
+
+
 @pytest.mark.parametrize(
     ("given", "n_points", "said"),
     [
@@ -203,6 +209,7 @@ def test_points_that_cant_run_are_named_and_left_out(here, capsys, given, n_poin
         ("train.validation_samples=195", "too few for the smallest size, 10"),
         ("download.texts.path=no[where", "can't be read: put the value into quotes of its own"),
         ("download.texts.path=nowhere", "there is no nowhere"),
+        pytest.param(f"download.texts.path={400 * 'n'}", "there is no nnn", id="a long path"),
         ("seed=${x}", "Interpolation key 'x' not found"),
         ("train=3", "train is 3, but should have keys below it; known there: samples,"),
     ],
@@ -544,7 +551,9 @@ def little(run, tmp_path, monkeypatch) -> Path:
 
 def test_what_the_cache_lacks_is_found_by_names_of_any_language_in_any_locale(little):
     outs = [{"path": "größe", "md5": "0" * 32 + ".dir"}]
-    stages = {"first": {"outs": outs}, "second": {"deps": [{"path": "größe/part"}]}}
+    others = [{"path": "of which none takes a part", "md5": "1" * 32}]
+    second = {"deps": [{"path": "größe/part"}], "outs": others}
+    stages = {"first": {"outs": outs}, "second": second}
     lock = yaml.safe_dump({"stages": stages}, allow_unicode=True)
     (little / "dvc.lock").write_text(lock, "utf-8")
     ascii_only = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from stages.shared.errors import InputError
 from stages.shared.schema import TextSource
+from stages.shared.text import count_of
 
 SEPARATORS = (",", ";", "\t", "|")
 QUOTES = ('"', "", "'")
@@ -203,8 +204,8 @@ def read(content: bytes, dialect: Dialect, header: list[str], names: dict[str, s
             check_ends(ends, text_is_last=True)
             raise MisfitError(
                 first,
-                f"has {len(row)} field{'s' * (len(row) > 1)}, but the header {len(header)}: put a"
-                " text that holds the separator in quotes, or set download.texts.separator,"
+                f"has {count_of(len(row), 'field')}, but the header {len(header)}: put a text that"
+                " holds the separator in quotes, or set download.texts.separator,"
                 " .quote or .escape",
             )
         picked.append(pick(row))

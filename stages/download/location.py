@@ -6,7 +6,7 @@ from zipfile import ZipFile
 
 from stages.shared import artifacts
 from stages.shared.errors import InputError
-from stages.shared.files import sha256_of
+from stages.shared.files import exists, sha256_of
 from stages.shared.schema import Source
 
 
@@ -28,7 +28,7 @@ def local_copy(
             return fetch_zip_member(source.location, choose, source.checksum)
         return fetch(source.location, source.checksum)
     path = at_home(Path(source.location))
-    if not path.exists():
+    if not exists(path):
         is_relative = not Path(source.location).is_absolute()
         looked = f", looked for at {path.absolute()}" if is_relative else ""
         raise InputError(
@@ -46,4 +46,4 @@ def local_copy(
 
 def at_home(path: Path) -> Path:
     """Find a relative path where the stage runs, or where its experiment's project lies."""
-    return path if path.exists() else artifacts.home() / path
+    return path if exists(path) else artifacts.home() / path

@@ -23,6 +23,7 @@ OF_MEMORY = re.compile(
 )
 MEND = ": dvc checkout restores it, dvc repro makes it"
 OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
+OF_A_PATH = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
 
 
 class InputError(Exception):
@@ -70,10 +71,12 @@ def run(main: Callable[[], None], description: str | None = None) -> None:
             reason = " ".join(str(error).split())[:300] or type(error).__name__
             print(f"error: out of memory: {reason}", file=sys.stderr, flush=True)
             os._exit(1)  # to end as usual takes memory too
-        if not isinstance(error, OSError) or error.errno not in (*OF_THE_DISK, errno.ENOENT):
+        known = (*OF_THE_DISK, *OF_A_PATH, errno.ENOENT)
+        if not isinstance(error, OSError) or error.errno not in known:
             raise
         mend = MEND if error.errno == errno.ENOENT else ""
-        sys.exit(f"error: {error.filename or 'the disk'}: {os.strerror(error.errno)}{mend}")
+        place = shortened(str(error.filename or "the disk"))
+        sys.exit(f"error: {place}: {os.strerror(error.errno)}{mend}")
 
 
 def lacks_memory(error: Exception) -> bool:

@@ -32,6 +32,16 @@ UNREADABLE = (
 TO_REMOVE = 1 << 20  # bytes of memory to remove files with; listing a folder takes 32 KiB
 
 
+def exists(path: Path) -> bool:
+    """Tell whether a path is there; one that is too long for a name is not."""
+    try:
+        return path.exists()
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return False
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Turn the failure to read an artifact, missing, corrupt or changed, into an InputError."""
