@@ -98,6 +98,8 @@ def test_one_repeat_is_exported_alone(used, run, tmp_path):
     texts, each = scored(root, "tfidf")
     found = alone(run, out, tmp_path, "linear", texts)
     np.testing.assert_allclose(found, each[1], rtol=0, atol=1e-6)
+    card = (out / "README.md").read_text("utf-8")
+    assert " It is a logistic regression on TF-IDF, trained on" in card
 
 
 def test_the_card_says_where_the_model_comes_from_and_how_good_it_is(used, exported):
@@ -111,6 +113,7 @@ def test_the_card_says_where_the_model_comes_from_and_how_good_it_is(used, expor
     row = f"| accuracy | {right:.3f} | {ends.low:.3f} to {ends.high:.3f} |"
     assert row in text
     assert text.startswith("# `learned`, trained on aclImdb\n")
+    assert " It is the mean of 2 models, each a network (head `flatten`), trained on" in text
     assert "| neg | 100 | 30 |" in text
     assert "| `train.samples` | 40 |" in text
     assert "differ from those of the pipeline by at most" in text

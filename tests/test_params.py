@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stages.shared import params
 from stages.shared.errors import InputError
-from stages.shared.schema import ACLIMDB, Loader, Train
+from stages.shared.schema import ACLIMDB, OFFICIAL, Loader, Train
 from stages.train.loop import SUPPORTED
 from tests.conftest import PROJECT, dump_yaml, load_yaml
 
@@ -331,6 +331,9 @@ def test_what_is_published_has_its_known_checksum_unless_another_is_asked_for():
     published = texts.model_copy(update={"source": "aclimdb"})
     assert published.checksum == ACLIMDB[1]
     assert published.model_copy(update={"path": ACLIMDB[0]}).checksum == ACLIMDB[1]
+    for address, digest in OFFICIAL.values():
+        assert re.fullmatch(r"https://\S+\.(tar\.gz|npz|zip)", address)
+        assert re.fullmatch("[0-9a-f]{64}", digest)
     assert published.model_copy(update={"path": "inputs/mine.tar.gz"}).checksum is None
     assert published.model_copy(update={"sha256": "0" * 64}).checksum == "0" * 64
     assert texts.checksum is None

@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from stages.evaluate import scores
-from stages.evaluate.uncertainty import Spread, interval_over_texts, paired_interval
+from stages.evaluate.uncertainty import Spread, interval_over_texts, paired_interval, spread
 from stages.shared.predictions import judge
 
 STUDIES, SCORED = 2000, 600
@@ -181,6 +181,12 @@ def test_groups_of_one_text_change_nothing_and_a_text_that_comes_twice_counts_on
     many = np.tile(difference, 20)
     twice = paired_interval(many.repeat(2, axis=1), groups=np.arange(many.shape[1]).repeat(2))
     assert twice == pytest.approx(paired_interval(many), abs=1e-5)
+
+
+def test_two_groups_are_enough_for_a_mean_square():
+    # Each residual is 0.05 or -0.05, and there is (2 - 1) (2 - 1) degree of freedom.
+    found = spread(np.array([[0.3, 0.1], [0.1, 0.1]]), groups=np.array([0, 1]))
+    assert found.ms_residual == pytest.approx(4 * 0.05**2)
 
 
 def test_one_group_says_nothing_of_others():

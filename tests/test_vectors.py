@@ -406,6 +406,8 @@ def test_nothing_speaks_against_words_where_they_end_not_even_of_the_last(end):
     for word, row in zip(words, rows, strict=True):
         assert word2vec.count_faults(data, start, start + len(word), n_bytes) == 0
         start += len(row)
+    damaged = rows[2] + b"\xff"
+    assert word2vec.count_faults(damaged, 0, len(words[2]), n_bytes) == 1
 
 
 def test_a_word_in_a_binary_file_keeps_every_white_space_but_line_feeds(tmp_path):
