@@ -19,7 +19,7 @@ import pandas as pd
 from experiments import points
 from experiments.dvc_queue import key_of, run_queue
 from experiments.runs import about, folder_for, hidden, name_data, read_data, slug
-from experiments.sweep import positive
+from experiments.sweep import new_folder, positive
 from stages.report.markdown import lines_of, plain
 from stages.shared.errors import InputError
 from stages.shared.errors import run as run_main
@@ -132,7 +132,9 @@ def main() -> None:
         help="values of a parameter; one with several is a column of the table",
     )  # fmt: skip
     parser.add_argument("-j", "--jobs", type=positive, default=1, help="points at a time")
-    parser.add_argument("--out", type=Path, help="folder; else one of its own below experiments/")
+    parser.add_argument(
+        "--out", type=new_folder, help="folder; else one of its own below experiments/"
+    )
     arguments = parser.parse_args()
     setting = points.read_setting(arguments.setting)
     own = points.expand(arguments.set_param)

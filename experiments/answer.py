@@ -47,7 +47,7 @@ from experiments.runs import (
     slug,
     written,
 )
-from experiments.sweep import on_ray, positive
+from experiments.sweep import new_folder, on_ray, positive
 from experiments.verdicts import SIZE, listed, overlap, reasons, sentence
 from stages.download.land_encoder import n_layers_of
 from stages.report.html import html
@@ -477,7 +477,9 @@ def main() -> None:
     parser.add_argument("--encoder", type=Path, help="measure this encoder too, a folder or a zip")
     parser.add_argument("-j", "--jobs", type=positive, default=2, help="points at a time")
     parser.add_argument("--ray", metavar="ADDRESS", help="run on a Ray cluster; auto: the one here")
-    parser.add_argument("--out", type=Path, help="folder; else one of its own below experiments/")
+    parser.add_argument(
+        "--out", type=new_folder, help="folder; else one of its own below experiments/"
+    )
     arguments = parser.parse_args()
     begin, grid = time.monotonic(), plan(arguments.set_param, arguments.strong, arguments.encoder)
     measured = " ".join(points.shown(point, [SIZE]).partition("=")[2] for point in grid)

@@ -17,6 +17,7 @@ command again takes from the cache what has finished.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 from functools import partial
@@ -37,6 +38,15 @@ def positive(text: str) -> int:
     if (number := int(text)) < 1:
         raise ValueError
     return number
+
+
+def new_folder(text: str) -> Path:
+    """Take a folder that is there or can be made, before what fills it has taken its time."""
+    path = Path(text)
+    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{there} is no folder that can be written to")
+    return path
 
 
 def share(text: str) -> float:
@@ -81,7 +91,9 @@ def parse() -> argparse.Namespace:
         "--panel", default="", help="with a panel for each value, beside what else is swept"
     )
     parser.add_argument("--metric", choices=METRICS, default="accuracy", help="what to draw")
-    parser.add_argument("--out", type=Path, help="folder of the curve; else one of its own name")
+    parser.add_argument(
+        "--out", type=new_folder, help="folder of the curve; else one of its own name"
+    )
     parser.add_argument("--ray", metavar="ADDRESS", help="run on a Ray cluster; auto: the one here")
     parser.add_argument("--cpus", type=float, default=1, help="with --ray: of a point")
     parser.add_argument("--memory", type=float, default=2, help="with --ray: of a point, in GiB")

@@ -20,7 +20,7 @@ import pytest
 import yaml
 from scipy import stats
 
-from experiments import ablation, dvc_queue, more_draws, points, sweep
+from experiments import ablation, answer, dvc_queue, more_draws, points, sweep
 from stages.shared.errors import InputError
 from tests.conftest import PROJECT, edit_params
 
@@ -81,6 +81,21 @@ def test_without_options_it_does_what_the_docs_say(monkeypatch):
     found = sweep.parse()
     assert (found.jobs, found.max_draws, found.metric) == (2, 40, "accuracy")
     assert (found.cpus, found.memory, found.gpus, found.ray, found.until) == (1, 2, 0, None, None)
+
+
+@pytest.mark.parametrize("tool", [sweep, ablation, answer])
+def test_a_folder_that_cant_be_made_is_refused_before_anything_runs(
+    tool, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "file").touch()
+    for name in ("file", "file/below"):
+        monkeypatch.setattr("sys.argv", ["tool", "--out", str(tmp_path / name)])
+        with pytest.raises(SystemExit):
+            tool.main()
+        said = f"--out: {tmp_path}/file is no folder that can be written to\n"
+        assert capsys.readouterr().err.endswith(said)
+    assert sweep.new_folder(str(tmp_path / "a" / "b")) == tmp_path / "a" / "b"
+    assert not (tmp_path / "a").exists()
 
 
 def test_the_standard_grid_fits_the_data(here, capsys):
