@@ -13,7 +13,7 @@ from experiments import answer, points
 from stages.shared.errors import InputError
 from stages.shared.schema import Params, Start
 from tests import tiny_encoder
-from tests.conftest import PROJECT, TRACKED, tables_of
+from tests.conftest import PROJECT, TRACKED, dump_yaml, load_yaml, tables_of
 
 SURE, EQUAL = "significantly the most accurate", "which can't be told apart"
 SIMPLE = "the simplest: nothing is significantly more accurate"
@@ -83,6 +83,15 @@ def test_what_cannot_be_asked_is_one_line(given, said, monkeypatch):
     monkeypatch.chdir(PROJECT)
     with pytest.raises(InputError, match=re.escape(said)):
         answer.plan(given)
+
+
+def test_learned_alone_has_nothing_to_be_measured_against(tmp_path, monkeypatch):
+    content = load_yaml((PROJECT / "params.yaml").read_text())
+    content["variants"] = {"learned": content["variants"]["learned"]}
+    (tmp_path / "params.yaml").write_text(dump_yaml(content))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"^variants has learned alone: there is nothing to comp"):
+        answer.plan([])
 
 
 def chosen_settings(*given: str) -> Params:

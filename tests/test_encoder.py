@@ -257,6 +257,7 @@ def renamed(name: str, other: str):
     return lambda root: (root / name).rename(root / other)
 
 
+UNIGRAM = json.dumps({"added_tokens": [], "model": {"type": "Unigram", "vocab": [["a", 0.0]]}})
 QUERY = "encoder.layer.1.attention.self.query.weight"
 POOLING = "1_Pooling/config.json"
 
@@ -270,8 +271,10 @@ POOLING = "1_Pooling/config.json"
         (renamed("tokenizer.json", "vocab.txt"), "tokenizer.json can't be read: No such file"),
         (written("model.safetensors", b"no weights"), "model.safetensors can't be read: "),
         (written("tokenizer.json", b"{}"), "tokenizer.json can't be read: "),
+        (written("tokenizer.json", UNIGRAM.encode()), "its model is not WordPiece, as BERT's is"),
         (written("config.json", b"{"), "config.json can't be read: "),
         (written("config.json", b"[]"), "config.json can't be read: "),
+        (written("modules.json", b"[1]"), "modules.json can't be read: "),
         (written("modules.json", b"[{}]"), "modules.json can't be read: "),
         (changed("config.json", model_type="mpnet"), "the model is mpnet with absolute positions"),
         (changed("config.json", is_decoder=True), "the model is a decoder, and only BERT is"),

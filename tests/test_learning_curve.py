@@ -498,6 +498,17 @@ def test_a_variant_may_be_called_na_and_an_empty_number_is_none(tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     draws = runs.read_draws(pd.DataFrame([run("a", 100) | {"rev": "HEAD"}]), "accuracy")
     assert draws["variant"].tolist() == ["NA", "learned"]
+    older = run("b", 200) | {"rev": "no such commit"}
+    both = pd.DataFrame([older, run("a", 100) | {"rev": "HEAD"}])
+    assert runs.read_draws(both, "accuracy").equals(draws)
+    with pytest.raises(InputError, match=r"^b has no metrics/data\.json$"):
+        runs.read_data(pd.Series(older))
+    assert runs.read_draws(both[:1], "accuracy").columns.tolist() == [
+        "experiment",
+        "variant",
+        "draw",
+    ]
+
     assert draws["draw"].isna().tolist() == [False, True]
 
 
@@ -619,3 +630,18 @@ def test_where_a_link_leads_to_a_folder_the_folder_is_written_and_the_link_stays
     assert link.is_symlink()
     assert [path.name for path in target.iterdir()] == ["new"]
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["disk", "model", "model", "new"]
+
+
+def test_of_an_older_run_neither_texts_nor_labels_are_told():
+    said = "mine.csv, setting few: an older run, which tells neither number of texts nor labels"
+    assert runs.about(DATA | {"labels": []}, "few") == said
+
+
+def test_a_folder_with_another_file_of_that_name_is_not_written_to(tmp_path):
+    table = pd.DataFrame({"train.samples": [100], "experiment": ["b"]})
+    (tmp_path / "curve").mkdir()
+    for content in (b"", b"\xff\xfe", b'"open\n', b"a\n1,2\n3,4,5\n"):
+        (tmp_path / "curve/a.csv").write_bytes(content)
+        assert runs.folder_for(table, tmp_path / "curve", "a.csv") == tmp_path / "curve-2"
+    (tmp_path / "curve/a.csv").write_text("train.samples,experiment\n100,a\n")
+    assert runs.folder_for(table, tmp_path / "curve", "a.csv") == tmp_path / "curve"

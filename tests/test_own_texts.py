@@ -3,6 +3,7 @@
 import bz2
 import csv
 import gzip
+import io
 import json
 import lzma
 import os
@@ -202,6 +203,59 @@ def test_bytes_of_parquet_and_control_characters_of_json_are_read(tmp_path):
     (tmp_path / "a.json").write_text(f"[{content}]", "utf-8")
     found = [*rows.table(tmp_path / "a.json", source())]
     assert found == ["a\tb", "3", "1.5", "true", None, "café"]
+
+
+@pytest.mark.parametrize(
+    ("column", "texts"),
+    [
+        (pa.array(["good", "bad", "good"]).dictionary_encode(), ["good", "bad", "good"]),
+        (pa.array([1.5, 2.0, None]), ["1.5", "2.0", None]),
+    ],
+    ids=["dictionary", "numbers"],
+)
+def test_columns_of_parquet_that_are_no_plain_texts_are_read(column, texts, tmp_path):
+    pq.write_table(pa.table({"text": column}), tmp_path / "a.parquet")
+    assert [*rows.table(tmp_path / "a.parquet", source())] == texts
+
+
+OTHER = pa.BufferOutputStream()
+pq.write_table(pa.table({"other": ["x"], "id": [1]}), OTHER)
+SECRET = io.BytesIO()
+with zipfile.ZipFile(SECRET, "w") as archive:
+    archive.writestr("a.csv", "text\nx\n")
+# The lowest bit of the flags, of the file and in the list, says that it is encrypted.
+ENCRYPTED = SECRET.getvalue().replace(b"PK\3\4\x14\0\0", b"PK\3\4\x14\0\1")
+ENCRYPTED = ENCRYPTED.replace(b"PK\1\2\x14\3\x14\0\0", b"PK\1\2\x14\3\x14\0\1")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.csv", b" \n\n", "a.csv is empty"),
+        ("a.csv", b"id,other\n1,x\n", "a.csv has no column 'text', but id, other"),
+        ("a.parquet", OTHER.getvalue().to_pybytes(), "a.parquet has no column 'text', but other"),
+        ("a.json", b'[{"text": "a"}, {', "a.json can't be read: as json: "),
+        ("a.csv.zip", ENCRYPTED, "a.csv.zip can't be read: .*encrypted"),
+        ("a.csv.xz", b"\xfd7zXZ\0 and no more", "a.csv.xz can't be read: "),
+    ],
+)
+def test_a_table_without_texts_is_refused_with_its_name(name, content, said, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=said):
+        list(rows.table(tmp_path / name, source()))
+
+
+def test_a_table_without_a_row_has_no_text_to_label(used, run, tmp_path):
+    (tmp_path / "a.csv").write_text("id,text\n")
+    command = ("python", "-m", "stages.predict", "--file", str(tmp_path / "a.csv"))
+    done = run(used("flatten"), *command, check=False)
+    assert (done.returncode, done.stderr) == (1, "error: there is no text to label\n")
+
+
+def test_without_an_evaluation_none_is_the_most_accurate(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"evaluation\.json is not there .*: name a variant$"):
+        labeller.most_accurate()
 
 
 CSV = b'id,text\n1,good\n2,\n3,"",x\n4,caf\xe9\n5,"fine\nfilm"\n6,"open\n7,lost\n'

@@ -1,6 +1,7 @@
 """params.yaml: what is wrong in it is said in one line that names the key."""
 
 import re
+import shutil
 from pathlib import Path
 from typing import get_args
 
@@ -13,7 +14,7 @@ from stages.shared import params
 from stages.shared.errors import InputError
 from stages.shared.schema import ACLIMDB, OFFICIAL, Loader, Train
 from stages.train.loop import SUPPORTED
-from tests.conftest import PROJECT, dump_yaml, load_yaml
+from tests.conftest import PROJECT, dump_yaml, edit_params, load_yaml
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 
@@ -324,6 +325,16 @@ def test_what_an_older_file_names_otherwise_is_told_all_at_once(tmp_path):
         " download.vectors goes below download.vectors.glove; embed.glove is {vectors: glove};"
         " embed.domain is {fitted: 20}; embed.adapted is {vectors: glove, fitted: 3}"
     )
+
+
+def test_as_many_parts_as_samples_can_be_held_out_and_no_more(tmp_path):
+    shutil.copy(PROJECT / "params.yaml", tmp_path)
+    edit_params(tmp_path, train__samples=50, train__tune={"learning_rates": [1], "folds": 50})
+    assert params.load(tmp_path / "params.yaml").train.tune.folds == 50
+    edit_params(tmp_path, train__samples=49)
+    said = r"train\.tune\.folds is 50, but train\.samples only 49: set fewer folds"
+    with pytest.raises(InputError, match=said):
+        params.load(tmp_path / "params.yaml")
 
 
 def test_what_is_published_has_its_known_checksum_unless_another_is_asked_for():

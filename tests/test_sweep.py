@@ -98,6 +98,21 @@ def test_a_folder_that_cant_be_made_is_refused_before_anything_runs(
     assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.parametrize("text", ["", "- 1\n", "word\n"])
+def test_a_setting_that_holds_no_parameters_is_refused(text, tmp_path):
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"a\.yaml holds no parameters, such as `train: \{epochs"):
+        points.read_setting(tmp_path / "a.yaml")
+
+
+@pytest.mark.parametrize("value", ["0", "1", "-0.1", "x"])
+def test_a_width_to_reach_is_a_share(value, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["sweep", "--until", value])
+    with pytest.raises(SystemExit):
+        sweep.parse()
+    assert f"argument --until: invalid share value: '{value}'" in capsys.readouterr().err
+
+
 def test_the_standard_grid_fits_the_data(here, capsys):
     grid, n_refused = points.plan([], [])
     assert values_of(grid, "train.samples") == [str(size) for size in SIZES for _ in range(3)]

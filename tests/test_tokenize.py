@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import stages.tokenize.__main__ as stage
 from stages.shared import artifacts
+from stages.shared.errors import InputError
 from stages.shared.schema import Tokenize
 from stages.tokenize.encoding import encode, fit, width
 from stages.tokenize.words import FILTERS, count_words, pad_texts
@@ -195,6 +196,16 @@ def test_any_text_is_encoded_by_a_vocabulary_that_was_fitted_on_others(num_bigra
     assert own.ids[:, :4].tolist() == [[0, 2, 1, 2], [0, 0, 0, 0], [0, 3, 2, 1]]
     if num_bigrams:  # the pairs kept are a b, b a and c a: ids 4, 5 and 6
         assert own.ids[:, 4:].tolist() == [[0, 5, 4], [0, 0, 0], [0, 0, 5]]
+
+
+def test_a_train_split_without_words_is_refused(tmp_path, monkeypatch):
+    shutil.copy(PROJECT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    artifacts.TEXTS.parent.mkdir(parents=True)
+    columns = {"split": ["train", "test"], "label": pa.array([0, 1], pa.int8())}
+    pq.write_table(pa.table(columns | {"text": ["!?", "word"]}), artifacts.TEXTS)
+    with pytest.raises(InputError, match=r"texts\.parquet: the train split holds no words$"):
+        stage.main()
 
 
 def test_texts_that_are_read_in_pieces_stay_in_their_rows(tmp_path, monkeypatch):

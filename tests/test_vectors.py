@@ -331,6 +331,8 @@ def test_a_limit_keeps_the_first_words(make, tmp_path, monkeypatch):
         (gzip.compress(gzip.compress(b"a 1 2\n")), "is compressed twice"),
         (lzma.compress(b"a 1 2\n" * 999)[:-40] + bytes(40), "can't be read"),
         (binary() + binary()[4:], "its header promises 7 words, it has 14"),
+        (b"2 4\n" + b"".join(b"a " + row.tobytes() for row in MATRIX[:2]) + 3000 * b"x",
+         "word 3: its header promises 2 words, and what follows them is no"),
         (binary() + b"garbage", "7 bytes follow the 7 words its header promises"),
         (binary() + bytes(999), "999 bytes follow the 7 words its header promises"),
         (binary() + b"x " * 20, "its header promises 7 words"),
