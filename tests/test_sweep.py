@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, repeat
@@ -577,6 +578,31 @@ def little(run, tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr(dvc_queue, "POLL_SECONDS", 0.2)
     monkeypatch.chdir(root)
     return root
+
+
+def test_a_cache_at_a_path_of_other_letters_is_reached_at_one_of_ascii(
+    little, tmp_path, run, monkeypatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(dvc_queue, "ascii_cache", dvc_queue.ascii_cache.__wrapped__)
+    assert dvc_queue.ascii_cache() == {}
+    monkeypatch.chdir(shutil.copytree(little, tmp_path / "größe"))
+    for name, value in dvc_queue.ascii_cache().items():
+        monkeypatch.setenv(name, value)
+    path = Path(dvc_queue.dvc("cache", "dir").strip())
+    assert str(path).isascii()
+    assert path.parent.parent == tmp_path
+    assert path.readlink() == tmp_path / "größe/.dvc/cache/files/md5"
+
+
+def test_outside_of_a_repository_the_queue_is_an_error_of_one_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=r"^error: dvc queue: you are not inside of a DVC"):
+        dvc_queue.states()
+
+
+def test_values_of_parameters_are_options_of_dvc():
+    assert dvc_queue.options(["a=1", "b=2"]) == ["--set-param", "a=1", "--set-param", "b=2"]
 
 
 def test_what_the_cache_lacks_is_found_by_names_of_any_language_in_any_locale(little):
