@@ -28,6 +28,7 @@ def raising(error: BaseException):
         (OSError(errno.ENOSPC, "x", "data/a"), "error: data/a: No space left on device"),
         (OSError(errno.ENAMETOOLONG, "x", 400 * "n"), "nnn … nnn"),
         (OSError(errno.ENAMETOOLONG, "x", "a"), "error: a: File name too long"),
+        (FileExistsError(errno.EEXIST, "x", "a"), "error: a: File exists"),
         (NotADirectoryError(errno.ENOTDIR, "x", "a"), "error: a: Not a directory"),
         (FileNotFoundError(errno.ENOENT, "x", "a"), "error: a: No such file or directory: dvc che"),
     ],
