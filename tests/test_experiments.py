@@ -292,7 +292,7 @@ def ran(run, made_once) -> SimpleNamespace:
         def ablate(project: Path) -> dict:
             run(
                 project, "dvc", "exp", "run", "--temp", "--name", "other", "--set-param",
-                "+variants.other={vectors: random, trainable: true}",
+                "+variants.other={vectors: random, trainable: true}", "-S", "train.samples=30",
             )  # fmt: skip
             values = options("train.samples=20", "model.head=flatten")
             setting = ["--setting", "lines.yaml", "--out", "of/lines"]
