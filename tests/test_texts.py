@@ -164,6 +164,26 @@ WORD_INDEX = {"the": 1, "film": 2, "good": 3, "bad": 4}
 INDICES = [[1, 2, 3], [4, 2], [3], [4, 4, 2]]
 
 
+def test_the_labels_of_aclimdb_are_neg_and_pos_or_the_stars(tmp_path):
+    stars = {"neg": (1, 4), "pos": (10, 7)}
+    for split in ("train", "test"):
+        for label, ratings in stars.items():
+            (tmp_path / split / label).mkdir(parents=True)
+            for number, rating in enumerate(ratings):
+                path = tmp_path / split / label / f"{number}_{rating}.txt"
+                path.write_text(f"{split} {rating}")
+    for by_stars, names, labels in (
+        (False, ["neg", "pos"], [0, 0, 1, 1]),
+        (True, ["1", "4", "7", "10"], [0, 1, 3, 2]),
+    ):
+        table = texts.aclimdb(tmp_path, by_stars)
+        assert json.loads(table.schema.metadata[b"labels"]) == names
+        assert table["label"].to_pylist() == labels * 2
+        assert table["text"].to_pylist() == [
+            f"{split} {rating}" for split in ("train", "test") for rating in (1, 4, 10, 7)
+        ]
+
+
 def save_npz(path: Path, reviews_of: list, **changes) -> Path:
     arrays = {}
     for split in ("train", "test"):
