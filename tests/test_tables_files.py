@@ -405,3 +405,12 @@ def test_each_awkward_file_has_the_rows_that_its_name_says_or_is_refused_in_one_
             if told := re.search(r"(\d+)_rows", path.name):
                 assert len(columns["text"]) == int(told[1])
     assert n_read >= 8
+
+
+@pytest.mark.parametrize(
+    ("name", "begin", "between", "end"), [("a.json", "[", ",", "]"), ("a.jsonl", "", "\n", "")]
+)
+def test_control_characters_in_texts_of_json_are_read(name, begin, between, end, tmp_path):
+    rows = [f'{{"text": "{text}\tfilm", "label": {label}}}' for text, label in ROWS]
+    path = written(tmp_path, name, begin + between.join(rows) + end)
+    assert landed(path) == sorted((f"{text}\tfilm", label) for text, label in ROWS)
