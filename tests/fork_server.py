@@ -151,6 +151,7 @@ def become(
         sys.exit(main())
     option, *sys.argv = arguments
     sys.path[:1] = [folder, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+    sys.modules.pop("sitecustomize", None)  # of the server
     with suppress(ImportError):
         import_module("sitecustomize")  # as the interpreter does
     if option == "-m":
