@@ -246,13 +246,9 @@ def test_every_source_lands_from_parameters_alone(
 
 def test_the_words_of_keras_indices_come_from_beside_their_url(landed, tmp_path, monkeypatch):
     path = test_texts.save_npz(tmp_path / "a.npz", test_texts.INDICES)
-    test_texts.save_npz(path, test_texts.INDICES)
     with serving(tmp_path) as site:
-        edit_params(
-            landed,
-            download__texts__source="keras-imdb",
-            download__texts__path=f"{site}/a.npz",
-        )
+        changes = {"source": "keras-imdb", "path": f"{site}/a.npz"}
+        edit_params(landed, **{f"download__texts__{key}": of for key, of in changes.items()})
         land("texts", monkeypatch)
     texts_of = pq.read_table("data/raw/texts.parquet")["text"].to_pylist()
     assert texts_of == test_texts.keras_imdb(path)["text"].to_pylist()

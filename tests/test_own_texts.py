@@ -218,14 +218,19 @@ def test_columns_of_parquet_that_are_no_plain_texts_are_read(column, texts, tmp_
     assert [*rows.table(tmp_path / "a.parquet", source())] == texts
 
 
-OTHER = pa.BufferOutputStream()
-pq.write_table(pa.table({"other": ["x"], "id": [1]}), OTHER)
-SECRET = io.BytesIO()
-with zipfile.ZipFile(SECRET, "w") as archive:
-    archive.writestr("a.csv", "text\nx\n")
-# The lowest bit of the flags, of the file and in the list, says that it is encrypted.
-ENCRYPTED = SECRET.getvalue().replace(b"PK\3\4\x14\0\0", b"PK\3\4\x14\0\1")
-ENCRYPTED = ENCRYPTED.replace(b"PK\1\2\x14\3\x14\0\0", b"PK\1\2\x14\3\x14\0\1")
+def of_other_columns() -> bytes:
+    out = pa.BufferOutputStream()
+    pq.write_table(pa.table({"other": ["x"], "id": [1]}), out)
+    return out.getvalue().to_pybytes()
+
+
+def encrypted() -> bytes:
+    """A zip that says so: the lowest bit of the flags, beside the file and in the list."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("a.csv", "text\nx\n")
+    content = out.getvalue().replace(b"PK\3\4\x14\0\0", b"PK\3\4\x14\0\1")
+    return content.replace(b"PK\1\2\x14\3\x14\0\0", b"PK\1\2\x14\3\x14\0\1")
 
 
 @pytest.mark.parametrize(
@@ -233,14 +238,14 @@ ENCRYPTED = ENCRYPTED.replace(b"PK\1\2\x14\3\x14\0\0", b"PK\1\2\x14\3\x14\0\1")
     [
         ("a.csv", b" \n\n", "a.csv is empty"),
         ("a.csv", b"id,other\n1,x\n", "a.csv has no column 'text', but id, other"),
-        ("a.parquet", OTHER.getvalue().to_pybytes(), "a.parquet has no column 'text', but other"),
+        ("a.parquet", of_other_columns, "a.parquet has no column 'text', but other"),
         ("a.json", b'[{"text": "a"}, {', "a.json can't be read: as json: "),
-        ("a.csv.zip", ENCRYPTED, "a.csv.zip can't be read: .*encrypted"),
+        ("a.csv.zip", encrypted, "a.csv.zip can't be read: .*encrypted"),
         ("a.csv.xz", b"\xfd7zXZ\0 and no more", "a.csv.xz can't be read: "),
     ],
 )
 def test_a_table_without_texts_is_refused_with_its_name(name, content, said, tmp_path):
-    (tmp_path / name).write_bytes(content)
+    (tmp_path / name).write_bytes(content() if callable(content) else content)
     with pytest.raises(InputError, match=said):
         list(rows.table(tmp_path / name, source()))
 

@@ -60,7 +60,8 @@ def is_check(child: ast.AST, parent: ast.AST) -> bool:
     return (
         isinstance(child, ast.keyword)
         and ast.unparse(child) == "strict=True"
-        and (isinstance(parent, ast.Call) and ast.unparse(parent.func) == "zip")
+        and isinstance(parent, ast.Call)
+        and ast.unparse(parent.func) == "zip"
     )
 
 
